@@ -1,0 +1,26 @@
+"""Starts the door-keeper, or says in one sentence what is missing. Not where anything is decided."""
+
+from __future__ import annotations
+
+import sys
+
+import uvicorn
+from pydantic import ValidationError
+
+from doorkeeper.app import create_app
+from doorkeeper.settings import Settings, explain
+
+
+def main() -> int:
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        print(f"auth: {explain(error)}", file=sys.stderr)
+        return 1
+    # One process: logins under way are remembered in memory.
+    uvicorn.run(create_app(settings), host=settings.auth_host, port=settings.auth_port, access_log=False)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""The rules of the door that need nobody's answer: pure functions of a request's headers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from urllib.parse import urlsplit
+
+HARMLESS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def may_change_state_by_cookie(headers: Mapping[str, str], public_origin: str) -> bool:
+    """Whether a request that a browser signed with a cookie may change something.
+
+    A browser sends its cookies whoever wrote the page, so the page must be one of ours: same-origin by
+    `Sec-Fetch-Site`, or by `Origin` or `Referer` where browsers leave that out (plain HTTP). Pages under
+    /user/ share the origin but show what users wrote, so a notebook's output does not speak for its
+    reader here; a notebook has a token to speak with. `headers` has lower-case names.
+    """
+    referer = headers.get("referer", "")
+    if referer and urlsplit(referer).path.startswith("/user/"):
+        return False
+    if site := headers.get("sec-fetch-site"):
+        return site in {"same-origin", "none"}
+    if origin := headers.get("origin"):
+        return origin == public_origin
+    return referer == public_origin or referer.startswith(f"{public_origin}/")
+
+
+def local_path(url: str, otherwise: str = "/") -> str:
+    """`url` if it is a path on this site, else `otherwise`: a login never ends on a stranger's page.
+
+    Browsers read `//host`, `/\\host` and a path with a tab or a newline in it as another site.
+    """
+    stays_here = url.startswith("/") and not url.startswith("//") and "\\" not in url
+    return url if stays_here and url.isprintable() and " " not in url else otherwise
+
+
+def wants_a_page(method: str, headers: Mapping[str, str]) -> bool:
+    """Whether a person is waiting for a page (send them to log in) or a program for data (say 401)."""
+    if method not in {"GET", "HEAD"}:
+        return False
+    if mode := headers.get("sec-fetch-mode"):
+        return mode == "navigate"
+    return "text/html" in headers.get("accept", "")
+
+
+def bearer_token(authorization: str) -> str | None:
+    """The token of `Authorization: Bearer …` (or the hub's own word, `token …`)."""
+    scheme, _, token = authorization.partition(" ")
+    return token.strip() or None if scheme.lower() in {"bearer", "token"} else None
+
+
+def groups_header(groups: Iterable[str]) -> str:
+    """The groups as `a,b`. A name that a header cannot carry (a comma, other than ASCII) is left out: a
+    group that is not named can only give less."""
+    return ",".join(name for name in groups if name.isascii() and name.isprintable() and "," not in name)
