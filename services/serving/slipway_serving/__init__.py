@@ -1,0 +1,1 @@
+"""Slipway's model server: follows the registry's `production` alias and answers predictions over HTTP."""

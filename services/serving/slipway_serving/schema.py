@@ -1,0 +1,221 @@
+"""A model's MLflow signature, compiled once into checks of what callers send. Knows neither HTTP nor models.
+
+Three kinds of input: named or numbered columns of plain types (checked value by value here, so that the answer
+can name row and column), everything else a signature can say (tensors, nested types: MLflow checks it), and
+models without a signature (nothing is known, nothing is checked but size).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.models.utils import _enforce_params_schema, _enforce_schema
+from mlflow.types.schema import ColSpec, DataType, ParamSchema, Schema
+from mlflow.utils.proto_json_utils import parse_tf_serving_input
+
+from .columns import CONVERTERS, BadValue
+from .errors import Refused, first_line
+
+
+class Inputs:
+    """What a model accepts."""
+
+    def __init__(self, schema: Schema | None, max_rows: int):
+        self.schema = schema
+        self.max_rows = max_rows
+
+    def from_rows(self, rows: Any) -> Any:
+        """`inputs` of /predict: a list of rows, or one row alone -> what the model's predict takes; raises Refused."""
+        if isinstance(rows, dict):
+            rows = [rows]
+        if not isinstance(rows, list):
+            raise Refused("wrong_type", "inputs must be a list of rows, each an object of column names", "inputs")
+        self.check_count(len(rows))
+        return self._typed_rows(rows)
+
+    def from_frame(self, frame: pd.DataFrame, field: str) -> Any:
+        """A table from MLflow's protocol; columns the model does not know are left out, as MLflow does."""
+        self.check_count(len(frame), field)
+        return self._enforced(frame, field)
+
+    def from_tensors(self, key: str, value: Any) -> Any:
+        """`inputs` or `instances` of MLflow's protocol."""
+        if isinstance(value, list):
+            self.check_count(len(value), key)
+        try:
+            data = parse_tf_serving_input({key: value}, schema=self.schema)
+        except MlflowException as error:
+            raise Refused("invalid_input", first_line(error), key) from None
+        return self._enforced(data, key)
+
+    def check_count(self, count: int, field: str = "inputs") -> None:
+        """Refuse no rows at all and more rows than one request may have."""
+        if count == 0:
+            raise Refused("empty_inputs", f"{field} has no rows: send at least one", field)
+        if count > self.max_rows:
+            raise Refused(
+                "too_many_rows", f"{field} has {count} rows, at most {self.max_rows} are taken: split it", field
+            )
+
+    def _typed_rows(self, rows: list) -> Any:
+        if all(isinstance(row, dict) for row in rows):
+            return self._enforced(pd.DataFrame(rows), "inputs")
+        return self.from_tensors("inputs", rows)
+
+    def _enforced(self, data: Any, field: str) -> Any:
+        if self.schema is None:
+            return data
+        try:
+            return _enforce_schema(data, self.schema)
+        except MlflowException as error:
+            raise Refused("invalid_input", _plain(error), field) from None
+        except Exception as error:  # numpy's and pandas' own, on shapes that cannot be a table
+            raise Refused("invalid_input", f"{field} does not fit the signature ({first_line(error)})", field) from None
+
+
+class ColumnInputs(Inputs):
+    """Columns of plain types, by name or, where the signature has no names, by position."""
+
+    def __init__(self, schema: Schema, max_rows: int):
+        super().__init__(schema, max_rows)
+        self._specs: list[ColSpec] = list(schema.inputs)
+        self._named = schema.has_input_names()
+        self._names: list[Any] = schema.input_names() if self._named else list(range(len(self._specs)))
+        self._known = set(self._names)
+        self._required = {n for n, spec in zip(self._names, self._specs, strict=True) if spec.required}
+
+    def from_frame(self, frame: pd.DataFrame, field: str) -> pd.DataFrame:
+        self.check_count(len(frame), field)
+        if list(frame.columns) == list(range(len(frame.columns))) and len(frame.columns) == len(self._names):
+            frame = frame.set_axis(self._names, axis=1)  # a table without names: by position
+        absent = [name for name in self._names if name in self._required and name not in frame.columns]
+        if absent:
+            raise Refused("missing_column", self._missing_text(absent), f"{field}.{absent[0]}")
+        duplicate = frame.columns[frame.columns.duplicated()]
+        if len(duplicate):
+            raise Refused("duplicate_column", f"{field} has the column {duplicate[0]!r} twice", field)
+        columns = {name: frame[name].tolist() for name in self._names if name in frame.columns}
+        return self._typed(columns, lambda row, name: f"{field}[{row}].{name}")
+
+    def from_tensors(self, key: str, value: Any) -> pd.DataFrame:
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            return self._frame_of_rows(value, key, strict=False)
+        if isinstance(value, dict) and not any(isinstance(item, list) for item in value.values()):
+            return self._frame_of_rows([value], key, strict=False)
+        try:
+            frame = pd.DataFrame(value)
+        except Exception as error:
+            raise Refused("invalid_input", f"{key} is not a table ({first_line(error)})", key) from None
+        return self.from_frame(frame, key)
+
+    def _typed_rows(self, rows: list) -> pd.DataFrame:
+        return self._frame_of_rows(rows, "inputs", strict=True)
+
+    def _frame_of_rows(self, rows: list, field: str, strict: bool) -> pd.DataFrame:
+        """strict: a column the model does not know is an error (a typing mistake), not left out."""
+        self.check_count(len(rows), field)
+        for i, row in enumerate(rows):
+            if not self._named and isinstance(row, list) and len(row) == len(self._names):
+                continue
+            if not self._named or not isinstance(row, dict):
+                raise Refused("wrong_type", f"{field}[{i}] must be {self._row_text()}", f"{field}[{i}]")
+            if row.keys() == self._known:
+                continue
+            for name in self._names:
+                if name not in row and name in self._required:
+                    raise Refused("missing_column", self._missing_text([name]), f"{field}[{i}].{name}")
+            for name in row.keys() - self._known if strict else ():
+                raise Refused("unknown_column", self._unknown_text(name), f"{field}[{i}].{name}")
+        if self._named:
+            present = set().union(*map(dict.keys, rows))
+            columns = {name: [row.get(name) for row in rows] for name in self._names if name in present}
+        else:
+            columns = {name: [row[name] for row in rows] for name in self._names}
+        return self._typed(columns, lambda row, name: f"{field}[{row}].{name}")
+
+    def _typed(self, columns: Mapping[Any, Sequence[Any]], place: Any) -> pd.DataFrame:
+        typed = {}
+        for name, spec in zip(self._names, self._specs, strict=True):
+            if name not in columns:
+                continue
+            try:
+                typed[name] = CONVERTERS[spec.type](columns[name], spec.required)
+            except BadValue as bad:
+                where = place(bad.row, name)
+                raise Refused(bad.code, f"{where} {bad.reason}", where) from None
+        return pd.DataFrame(typed)
+
+    def _row_text(self) -> str:
+        if not self._named:
+            return f"a list of {len(self._names)} values"
+        return "an object with the columns " + ", ".join(self._names)
+
+    def _missing_text(self, names: list) -> str:
+        return f"the column {names[0]!r} is missing; the model needs {', '.join(map(str, self._names))}"
+
+    def _unknown_text(self, name: str) -> str:
+        close = difflib.get_close_matches(name, self._names, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        return f"the model has no column {name!r}; its columns are {', '.join(self._names)}.{hint}"
+
+
+class RawInputs(Inputs):
+    """A custom model whose type hint is its signature: MLflow hands the value over as it is and checks it itself."""
+
+    def _typed_rows(self, rows: list) -> Any:
+        return rows
+
+    def from_tensors(self, key: str, value: Any) -> Any:
+        if isinstance(value, list):
+            self.check_count(len(value), key)
+        return value
+
+
+def compile_inputs(signature: ModelSignature | None, max_rows: int) -> Inputs:
+    """The checks for a model's signature."""
+    schema = signature.inputs if signature is not None else None
+    if signature is not None and signature._is_signature_from_type_hint:
+        return RawInputs(schema, max_rows)
+    if schema is not None and not schema.is_tensor_spec() and schema.inputs:
+        if all(isinstance(spec.type, DataType) and spec.type in CONVERTERS for spec in schema.inputs):
+            return ColumnInputs(schema, max_rows)
+    return Inputs(schema, max_rows)
+
+
+def check_params(params: Any, schema: ParamSchema | None, strict: bool) -> dict[str, Any] | None:
+    """`params` against the signature's; strict: names it does not have are an error; raises Refused."""
+    if params is None:
+        return None
+    if not isinstance(params, dict):
+        raise Refused("wrong_type", "params must be an object of names and values", "params")
+    known = [spec.name for spec in schema.params] if schema else []
+    if strict and (unknown := [name for name in params if name not in known]):
+        takes = f"it takes {', '.join(known)}" if known else "it takes none"
+        raise Refused(
+            "unknown_param", f"the model has no parameter {unknown[0]!r}; {takes}", f"params.{unknown[0]}"
+        )
+    known_only = {name: value for name, value in params.items() if name in known}
+    try:
+        _enforce_params_schema(dict(known_only), schema)
+    except MlflowException as error:
+        raise Refused("wrong_type", _plain(error), "params") from None
+    return known_only
+
+
+def _plain(error: MlflowException) -> str:
+    lines = str(error.message).strip().splitlines()
+    return lines[0][:400] if lines else "the input does not fit the model's signature"
+
+
+def jsonable_signature(signature: ModelSignature | None) -> dict[str, Any] | None:
+    """The signature as JSON objects: {"inputs": [...], "outputs": [...], "params": [...]}."""
+    if signature is None:
+        return None
+    parts = {"inputs": signature.inputs, "outputs": signature.outputs, "params": signature.params}
+    return {name: part.to_dict() if part is not None else None for name, part in parts.items()}
+

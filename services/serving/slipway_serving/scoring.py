@@ -1,0 +1,94 @@
+"""MLflow's scoring protocol: a body of one of its forms into what a model takes. Knows no HTTP beyond the media type."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import orjson
+import pandas as pd
+from mlflow.exceptions import MlflowException
+from mlflow.types.schema import DataType
+from mlflow.utils.proto_json_utils import dataframe_from_parsed_json
+
+from .errors import Refused, first_line
+from .schema import Inputs
+
+FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+
+
+def parse_json(body: bytes) -> Any:
+    """The body as JSON; raises Refused with the place where it stops being JSON."""
+    if not body.strip():
+        raise Refused("not_json", 'the body is empty: send JSON such as {"inputs": [...]}')
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Refused("not_json", f"the body is not JSON: {error}") from None
+
+
+def parse_predict(body: bytes, inputs: Inputs) -> tuple[Any, Any]:
+    """The body of /predict -> (model input, raw params); raises Refused."""
+    document = _object(parse_json(body), 'such as {"inputs": [{...}]}')
+    if "inputs" not in document:
+        raise Refused("missing_field", 'the body must have "inputs": a list of rows', "inputs")
+    if unknown := next((key for key in document if key not in ("inputs", "params")), None):
+        raise Refused("unknown_field", f'the body has "inputs" and "params", not {unknown!r}', unknown)
+    return inputs.from_rows(document["inputs"]), document.get("params")
+
+
+def parse_invocation(body: bytes, content_type: str, inputs: Inputs) -> tuple[Any, Any]:
+    """The body of /invocations -> (model input, raw params); raises Refused."""
+    media, charset = _media(content_type)
+    if charset not in ("utf-8", "utf8"):
+        raise Refused("unsupported_media_type", "only UTF-8 is read", "Content-Type")
+    if media == "text/csv":
+        return inputs.from_frame(_csv(body, inputs), "csv"), None
+    if media not in ("application/json", ""):
+        raise Refused(
+            "unsupported_media_type", f"send application/json or text/csv, not {media[:100]}", "Content-Type"
+        )
+    return parse_invocation_document(parse_json(body), inputs)
+
+
+def parse_invocation_document(document: Any, inputs: Inputs) -> tuple[Any, Any]:
+    """The JSON forms of the protocol; also the form in which MLflow keeps a model's input example."""
+    document = _object(document, f"with one of {', '.join(FORMS)}")
+    present = [form for form in FORMS if form in document]
+    if len(present) != 1:
+        got = ", ".join(map(str, document)) or "nothing"
+        raise Refused("missing_field", f"the body must have exactly one of {', '.join(FORMS)}; it has {got[:200]}")
+    form = present[0]
+    if form in ("instances", "inputs"):
+        return inputs.from_tensors(form, document[form]), document.get("params")
+    try:
+        frame = dataframe_from_parsed_json(document[form], form.removeprefix("dataframe_"))
+    except MlflowException as error:
+        raise Refused("invalid_input", error.message.splitlines()[0][:400], form) from None
+    return inputs.from_frame(frame, form), document.get("params")
+
+
+def _object(document: Any, hint: str) -> dict[str, Any]:
+    if not isinstance(document, dict):
+        kind = "a list" if isinstance(document, list) else "a bare value"
+        raise Refused("not_an_object", f"the body must be a JSON object {hint}, not {kind}")
+    return document
+
+
+def _media(content_type: str) -> tuple[str, str]:
+    media, *parameters = (part.strip().lower() for part in content_type.split(";"))
+    values = dict(part.partition("=")[::2] for part in parameters)
+    return media, values.get("charset", "utf-8").strip('"')
+
+
+def _csv(body: bytes, inputs: Inputs) -> pd.DataFrame:
+    # Columns of text are read as text, so that "007" stays what it is; what is a number is checked afterwards.
+    schema = inputs.schema
+    names = schema.input_dict() if schema is not None and schema.has_input_names() else {}
+    texts = (DataType.string, DataType.binary, DataType.datetime)
+    try:
+        return pd.read_csv(
+            io.BytesIO(body), dtype={name: str for name, spec in names.items() if spec.type in texts}
+        )
+    except (ValueError, pd.errors.ParserError) as error:  # EmptyDataError and UnicodeDecodeError are ValueErrors
+        raise Refused("not_csv", f"the body is not a CSV table with a header ({first_line(error)})") from None

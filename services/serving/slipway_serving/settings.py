@@ -1,0 +1,88 @@
+"""What the server is told by its environment, read once. Nothing else in the package reads the environment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+# Compose hands an option that was left out of .env over as an empty string.
+BlankIsNone = BeforeValidator(lambda value: value or None)
+
+
+class Settings(BaseSettings):
+    """Environment variables are these names with SERVING_ in front, save the two that have an alias."""
+
+    model_config = SettingsConfigDict(env_prefix="SERVING_", extra="ignore")
+
+    mlflow_tracking_uri: str = Field(validation_alias="MLFLOW_TRACKING_URI", min_length=1)
+    database_url: str = Field(min_length=1)
+    db_password: SecretStr | None = None
+    secrets_dir: Path = Field(default=Path("/run/secrets"), validation_alias="SECRETS_DIR")
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    root_path: str = ""
+    cache_dir: Path = Path("/var/cache/serving")
+    default_model: Annotated[str | None, BlankIsNone] = None
+
+    poll_seconds: float = Field(default=2, gt=0)
+    retry_seconds: float = Field(default=5, gt=0)
+    retry_max_seconds: float = Field(default=300, gt=0)
+    flush_seconds: float = Field(default=5, gt=0)
+    grace_seconds: int = Field(default=20, ge=1)
+
+    max_rows: int = Field(default=10_000, ge=1)
+    max_body_bytes: int = Field(default=16 * 1024 * 1024, ge=1)
+    workers: int = Field(default=min(4, os.cpu_count() or 1), ge=1)
+    max_pending: int = Field(default=256, ge=1)
+
+    log_level: str = "INFO"
+    access_log: bool = False
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], **sources: PydanticBaseSettingsSource
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return sources["init_settings"], sources["env_settings"], sources["file_secret_settings"]
+
+    @property
+    def database(self) -> URL:
+        """The visitors' database, its password filled in from the secret."""
+        url = make_url(self.database_url)
+        if self.db_password is not None and url.host:
+            url = url.set(password=self.db_password.get_secret_value())
+        return url
+
+
+class Misconfigured(Exception):
+    """The environment cannot be used; the message is one sentence that names the variable or file."""
+
+
+def read_settings() -> Settings:
+    """Settings from the environment and the secrets' folder; raises Misconfigured."""
+    folder = Path(os.environ.get("SECRETS_DIR") or "/run/secrets")
+    try:
+        settings = Settings(_secrets_dir=folder if folder.is_dir() else None)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        variable = name if name.isupper() else f"SERVING_{name.upper()}"
+        raise Misconfigured(f"{variable}: {first['msg']}.") from None
+    try:
+        url = settings.database
+    except ArgumentError:
+        raise Misconfigured(
+            "SERVING_DATABASE_URL is not a database address: write"
+            " postgresql+psycopg2://serving@postgres:5432/serving or sqlite:////path/visitors.db."
+        ) from None
+    if url.host and not url.password:
+        raise Misconfigured(
+            f"The secret {folder}/serving_db_password is missing: start the secrets job first, it makes it."
+        )
+    return settings
