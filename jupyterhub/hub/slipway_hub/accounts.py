@@ -1,0 +1,131 @@
+"""Accounts of the hub's own: people sign up, an administrator approves, the first administrator is made.
+
+The table and its look-ups are NativeAuthenticator's. The pages are ours (account_pages.py), because its own
+change things on plain GET, which any other site can make an administrator's browser send.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nativeauthenticator import NativeAuthenticator
+from nativeauthenticator.orm import UserInfo
+from sqlalchemy.orm import Session
+from tornado.web import HTTPError
+from traitlets import Unicode
+
+from jupyterhub import orm
+from slipway_hub import account_pages
+from slipway_hub.passwords import hash_of, hashed, is_hash_of, matches
+from slipway_hub.settings import Settings
+
+
+def configure(c: Any, settings: Settings) -> None:
+    c.JupyterHub.authenticator_class = SlipwayAuthenticator
+    authenticator = c.SlipwayAuthenticator
+    authenticator.admin_user = settings.admin_user
+    authenticator.one_time_password = settings.hub_admin_password.get_secret_value()
+    authenticator.admin_users = {settings.admin_user}
+    # Who may log in is who has been approved, which `authenticate` asks.
+    authenticator.allow_all = True
+    authenticator.allowed_failed_logins = 10
+    authenticator.seconds_before_next_try = 60
+    c.JupyterHub.default_url = where_to_go
+    c.JupyterHub.template_vars = {
+        "has_accounts": True,
+        "one_time_password": lambda user: user is not None and user.authenticator.has_one_time_password(user),
+        "how_many_wait": lambda user: user.authenticator.how_many_wait() if user and user.admin else 0,
+    }
+
+
+def where_to_go(handler: Any) -> str:
+    """After a login that leads nowhere in particular: choose a password first; else the hub's own answer."""
+    if handler.authenticator.has_one_time_password(handler.current_user):
+        return f"{handler.hub.base_url}change-password"
+    return ""
+
+
+class SlipwayAuthenticator(NativeAuthenticator):
+    admin_user = Unicode("admin", config=True, help="The first administrator's name.")
+    one_time_password = Unicode(config=True, help="The first administrator's password until it is changed.")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._one_time_hash = ensure_first_admin(self.db, self.admin_user, self.one_time_password)
+
+    async def authenticate(self, handler: Any, data: dict[str, str]) -> str | None:
+        username = self.normalize_username(data.get("username", ""))
+        account = self.get_user(username)
+        if account is None:
+            return None
+        if self.is_blocked(username):
+            raise HTTPError(403, "Too many wrong passwords. Wait a minute, then try again.")
+        if not await matches(data.get("password", ""), account.password):
+            self.add_login_attempt(username)
+            return None
+        self.successful_login(username)
+        if not account.is_authorized:
+            raise HTTPError(403, "Your account is waiting for an administrator's approval.")
+        return username
+
+    async def refresh_user(self, user: Any, handler: Any = None, **kwargs: Any) -> bool:
+        """Whether a session may go on: the account is still there and approved."""
+        account = self.get_user(user.name)
+        return account is not None and account.is_authorized
+
+    def get_handlers(self, app: Any) -> list[tuple[str, type]]:
+        return account_pages.handlers()
+
+    async def sign_up(self, username: str, password: str) -> UserInfo:
+        account = UserInfo(username=username, password=await hashed(password), is_authorized=False)
+        self.db.add(account)
+        self.db.commit()
+        return account
+
+    async def set_password(self, account: UserInfo, password: str) -> None:
+        account.password = await hashed(password)
+        self.db.commit()
+
+    def approve(self, account: UserInfo, approved: bool) -> None:
+        account.is_authorized = approved
+        self.db.commit()
+
+    def discard(self, account: UserInfo) -> None:
+        self.db.delete(account)
+        self.db.commit()
+
+    def accounts(self) -> list[UserInfo]:
+        """Those who wait first, then by name."""
+        return sorted(UserInfo.all_users(self.db), key=lambda one: (one.is_authorized, one.username))
+
+    def how_many_wait(self) -> int:
+        return self.db.query(UserInfo).filter(UserInfo.is_authorized.is_(False)).count()
+
+    def name_is_taken(self, username: str) -> bool:
+        """Taken, reserved, or the name of an administrator from before (of another way to log in)."""
+        known = orm.User.find(self.db, username)
+        return (
+            username == self.admin_user
+            or self.user_exists(username)
+            or (known is not None and bool(known.admin))
+        )
+
+    def has_one_time_password(self, user: Any) -> bool:
+        """Whether this user is the first administrator and has not yet chosen a password."""
+        if user is None or user.name != self.admin_user or self._one_time_hash is None:
+            return False
+        account = self.get_user(user.name)
+        return account is not None and account.password == self._one_time_hash
+
+
+def ensure_first_admin(db: Session, name: str, one_time_password: str) -> bytes | None:
+    """Makes the account if there is none of that name.
+
+    Returns what is kept of the one-time password, or None if it has been changed.
+    """
+    account = UserInfo.find(db, name)
+    if account is None:
+        account = UserInfo(username=name, password=hash_of(one_time_password), is_authorized=True)
+        db.add(account)
+        db.commit()
+    return account.password if is_hash_of(account.password, one_time_password) else None

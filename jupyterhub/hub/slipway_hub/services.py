@@ -1,0 +1,55 @@
+"""The hub's services and what each may do: the door-keeper, and the one that stops unused notebooks."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from slipway_hub.settings import Settings
+
+AT_THE_DOOR = "access:services!service=auth"
+
+
+def configure(c: Any, settings: Settings) -> None:
+    c.JupyterHub.services = [
+        {
+            "name": "auth",
+            "api_token": settings.auth_service_token.get_secret_value(),
+            "oauth_client_id": "service-auth",
+            "oauth_redirect_uri": "/auth/callback",
+            # It is a part of the platform: no "do you trust this service?"
+            "oauth_no_confirm": True,
+            "display": False,
+        }
+    ]
+    c.JupyterHub.load_roles = [
+        {"name": "user", "scopes": ["self", AT_THE_DOOR]},
+        # JupyterHub's own scopes of a notebook server's token, and the door.
+        {"name": "server", "scopes": ["users:activity!user", "access:servers!server", AT_THE_DOOR]},
+    ]
+    if settings.notebook_idle_seconds:
+        stop_unused_notebooks(c, settings.notebook_idle_seconds)
+
+
+def stop_unused_notebooks(c: Any, idle_seconds: int) -> None:
+    every = max(10, min(300, idle_seconds // 2))
+    c.JupyterHub.services.append(
+        {
+            "name": "idle-culler",
+            "command": [
+                sys.executable,
+                "-m",
+                "jupyterhub_idle_culler",
+                f"--timeout={idle_seconds}",
+                f"--cull-every={every}",
+            ],
+            "display": False,
+        }
+    )
+    c.JupyterHub.load_roles.append(
+        {
+            "name": "idle-culler",
+            "scopes": ["list:users", "read:users:activity", "read:servers", "delete:servers"],
+            "services": ["idle-culler"],
+        }
+    )

@@ -1,0 +1,56 @@
+"""One container and one volume for each user's notebook server. What runs inside is the image's business."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slipway_hub.settings import Settings
+
+HOME = "/home/jovyan"
+
+
+def configure(c: Any, settings: Settings) -> None:
+    """DockerSpawner reaches the engine by DOCKER_HOST, else by /var/run/docker.sock."""
+    labels = {"slipway.project": settings.notebook_name_prefix, "slipway.role": "notebook"}
+    c.JupyterHub.spawner_class = "dockerspawner.DockerSpawner"
+    spawner = c.DockerSpawner
+    spawner.image = settings.notebook_image
+    spawner.network_name = settings.notebook_network
+    spawner.prefix = settings.notebook_name_prefix
+    # {username} is escaped by DockerSpawner: two names never meet in one container or volume.
+    spawner.name_template = "{prefix}-notebook-{username}"
+    spawner.mounts = [
+        {
+            "type": "volume",
+            "source": "{prefix}-notebook-{username}",
+            "target": HOME,
+            "labels": labels,
+        }
+    ]
+    spawner.remove = True
+    spawner.mem_limit = settings.notebook_memory
+    spawner.cpu_limit = settings.notebook_cpus
+    spawner.extra_create_kwargs = {"user": "1000:1000", "labels": labels}
+    spawner.extra_host_config = {
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges"],
+        "pids_limit": 1000,
+        "log_config": {"type": "json-file", "config": {"max-size": "10m", "max-file": "3"}},
+    }
+    spawner.environment = environment(settings)
+    spawner.default_url = "/lab"
+    # A slow disk or a first import of everything is not a failure.
+    spawner.start_timeout = 120
+    spawner.http_timeout = 60
+
+
+def environment(settings: Settings) -> dict[str, Any]:
+    """What makes `mlflow.start_run()` work in a first cell, as the person whose notebook it is."""
+    return {
+        "MLFLOW_TRACKING_URI": f"{settings.gateway_url}/mlflow",
+        "MLFLOW_TRACKING_TOKEN": lambda spawner: spawner.api_token,
+        "LOGNAME": lambda spawner: spawner.user.name,
+        "USER": lambda spawner: spawner.user.name,
+        "SLIPWAY_URL": settings.public_url,
+        "SLIPWAY_SERVING_URL": f"{settings.gateway_url}/serving",
+    }

@@ -1,0 +1,16 @@
+#!/bin/sh
+# Starts the proxy that stands before the hub and the notebooks, with the token from its secret file.
+set -eu
+token_file="${SECRETS_DIR:-/run/secrets}/proxy_auth_token"
+if [ ! -s "$token_file" ]; then
+    # Without a token the proxy would take orders from anybody.
+    echo "proxy: the secret $token_file is missing or empty; run the secrets job (\`docker compose up secrets\`) and start again." >&2
+    exit 1
+fi
+CONFIGPROXY_AUTH_TOKEN=$(cat "$token_file")
+export CONFIGPROXY_AUTH_TOKEN
+exec configurable-http-proxy \
+    --ip "${PROXY_IP:-0.0.0.0}" --port "${PROXY_PORT:-8000}" \
+    --api-ip "${PROXY_API_IP:-0.0.0.0}" --api-port "${PROXY_API_PORT:-8001}" \
+    --default-target "$HUB_URL" --error-target "$HUB_URL/hub/error" \
+    --log-level "${PROXY_LOG_LEVEL:-warn}"
