@@ -25,7 +25,7 @@ from minio import Minio, MinioAdmin
 from minio.credentials import StaticProvider
 from minio.error import MinioAdminException, MinioException, S3Error
 from minio.versioningconfig import ENABLED, VersioningConfig
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_exponential
+from tenacity import retry, retry_if_exception, stop_after_delay, wait_exponential
 from urllib3.exceptions import HTTPError
 
 BUCKETS = ("mlflow", "datasets", "backups")
@@ -146,8 +146,12 @@ class Store:
                 raise ProvisioningError(f"MLflow's key opens the bucket {other} too; it may open {self.bucket} alone")
 
 
-# A key that was made a moment ago is not known to every part of a store at once.
-@retry(retry=retry_if_exception_type(S3Error), wait=wait_exponential(0.2, max=3), stop=stop_after_delay(20), reraise=True)
+def key_may_still_spread(error: BaseException) -> bool:
+    """A key that was made a moment ago is not known to every part of a store at once."""
+    return isinstance(error, S3Error) and error.code in ("InvalidAccessKeyId", "AccessDenied")
+
+
+@retry(retry=retry_if_exception(key_may_still_spread), wait=wait_exponential(0.2, max=3), stop=stop_after_delay(20), reraise=True)
 def first_write(client: Minio, bucket: str, name: str, content: bytes) -> None:
     client.put_object(bucket_name=bucket, object_name=name, data=io.BytesIO(content), length=len(content))
 
