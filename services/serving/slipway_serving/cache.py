@@ -1,7 +1,7 @@
 """The server's own copy of what it serves, on disk, so that it can start without the registry.
 
-    CACHE/state.json            what is live and what was before, per model
-    CACHE/models/NAME/VERSION-BORN/   one model's files, complete or not there at all
+CACHE/state.json            what is live and what was before, per model
+CACHE/models/NAME/VERSION-BORN/   one model's files, complete or not there at all
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class ModelCache:
         return self._models / _folder_name(target.name) / f"{target.version}-{target.born}"
 
     def fetch(self, target: Target, download: Callable[[Target, Path], None]) -> Path:
-        """The folder with the version's files, downloaded if it is not here yet; download's errors pass through."""
+        """The folder with the version's files, downloaded if not here yet; passes download's errors on."""
         place = self.path(target)
         if place.is_dir():
             return place
@@ -100,14 +100,16 @@ class ModelCache:
         os.replace(name, self._state)
 
     def recall(self) -> dict[str, KeptModel]:
-        """What the state file says; nothing where there is none or it cannot be read (and then the log says so)."""
+        """What the state file says; nothing where there is none or it cannot be read (the log tells)."""
         try:
             models = json.loads(self._state.read_text())["models"]
             return {name: _kept_model(entry) for name, entry in models.items()}
         except FileNotFoundError:
             return {}
         except (ValueError, KeyError, TypeError, OSError) as error:
-            log.warning("the cache's state file is not usable, starting without it", extra={"reason": str(error)})
+            log.warning(
+                "the cache's state file is not usable, starting without it", extra={"reason": str(error)}
+            )
             return {}
 
     def _sweep(self) -> None:

@@ -53,7 +53,9 @@ def _wrong(row: int, wanted: str, value: Any) -> BadValue:
 
 
 def _missing(row: int, nullable: bool) -> BadValue:
-    reason = "must not be null: this column has no whole number for it" if nullable else "must not be null or NaN"
+    reason = (
+        "must not be null: this column has no whole number for it" if nullable else "must not be null or NaN"
+    )
     return BadValue(row, "missing_value", reason)
 
 

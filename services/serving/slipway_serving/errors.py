@@ -1,4 +1,4 @@
-"""The one error a caller is shown: what is wrong, where, and what to do. What it is over HTTP, the edge decides."""
+"""The one error a caller is shown: what is wrong, where, what to do. Its HTTP status is the edge's affair."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""One version of one model, loaded and tried: rows in, JSON-able predictions out. Knows neither HTTP nor the registry.
+"""One version of one model, loaded and tried: rows in, JSON-able predictions out.
 
-The one runtime so far is "pyfunc": the estimator behind MLflow's generic interface, fed a typed DataFrame.
+Knows neither HTTP nor the registry's client. The one runtime so far is "pyfunc": the
+estimator behind MLflow's generic interface, fed a typed DataFrame.
 """
 
 from __future__ import annotations
@@ -88,9 +89,7 @@ class ServedModel:
     def _blame(self, error: Exception) -> Refused:
         reason = first_line(error)
         if isinstance(error, MemoryError) or not self._answers_its_example():
-            log.error(
-                "a model failed", extra={"model": self.name, "version": self.version}, exc_info=error
-            )
+            log.error("a model failed", extra={"model": self.name, "version": self.version}, exc_info=error)
             return Refused("model_failed", f"{self.name} version {self.version} failed to predict ({reason})")
         log.info(
             "a model rejected its input",
@@ -146,7 +145,7 @@ def load_model(folder: Path, target: Target, max_rows: int) -> ServedModel:
 
 
 def _own_example(metadata: Any, folder: Path, inputs: Inputs) -> tuple[tuple[Any, Any] | None, list | None]:
-    """The input example as (model input, params) to try the model on, and its first rows as /predict takes them."""
+    """The input example as (model input, params) to try the model on; its first rows for /predict."""
     if not metadata.saved_input_example_info:
         return None, None
     example = metadata.load_input_example(str(folder))

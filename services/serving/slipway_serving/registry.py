@@ -1,4 +1,4 @@
-"""What the registry says is in Production, and the download of one version. Knows nothing of serving or HTTP."""
+"""What the registry says is in Production, and the download of one version. Knows nothing of serving."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ class MlflowRegistry:
             try:
                 page = self._client.search_registered_models(max_results=_PAGE, page_token=token)
             except Exception as error:  # the client lets requests', urllib3's and JSON errors through
-                raise RegistryUnreachable(str(error).splitlines()[0] if str(error) else repr(error)) from error
+                raise RegistryUnreachable(
+                    str(error).splitlines()[0] if str(error) else repr(error)
+                ) from error
             for model in page:
                 version = model.aliases.get(ALIAS)
                 if version is not None:

@@ -1,4 +1,4 @@
-"""Brings one version of one model to life in a thread of its own, patiently, until it is live or not wanted any more."""
+"""Brings one version of a model to life in a thread of its own, until it is live or not wanted any more."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Rollout:
         failed: Callable[[Target, str, int, float], None],
         wait: Callable[[tenacity.RetryCallState], float],
     ):
-        """failed gets the target, the reason, how often it was tried, and the pause in seconds until the next try."""
+        """failed gets the target, the reason, how often it was tried, and the seconds until the next try."""
         self.target = target
         self._prepare = prepare
         self._ready = ready

@@ -1,8 +1,8 @@
 """A model's MLflow signature, compiled once into checks of what callers send. Knows neither HTTP nor models.
 
-Three kinds of input: named or numbered columns of plain types (checked value by value here, so that the answer
-can name row and column), everything else a signature can say (tensors, nested types: MLflow checks it), and
-models without a signature (nothing is known, nothing is checked but size).
+Three kinds of input: columns of plain types (checked value by value here, so that the answer can name row and
+column), everything else a signature can say (tensors, nested types: MLflow checks it), and models without a
+signature (nothing is known, nothing is checked but size).
 """
 
 from __future__ import annotations
@@ -30,11 +30,13 @@ class Inputs:
         self.max_rows = max_rows
 
     def from_rows(self, rows: Any) -> Any:
-        """`inputs` of /predict: a list of rows, or one row alone -> what the model's predict takes; raises Refused."""
+        """`inputs` of /predict, a list of rows or one row -> what predict takes; raises Refused."""
         if isinstance(rows, dict):
             rows = [rows]
         if not isinstance(rows, list):
-            raise Refused("wrong_type", "inputs must be a list of rows, each an object of column names", "inputs")
+            raise Refused(
+                "wrong_type", "inputs must be a list of rows, each an object of column names", "inputs"
+            )
         self.check_count(len(rows))
         return self._typed_rows(rows)
 
@@ -59,7 +61,9 @@ class Inputs:
             raise Refused("empty_inputs", f"{field} has no rows: send at least one", field)
         if count > self.max_rows:
             raise Refused(
-                "too_many_rows", f"{field} has {count} rows, at most {self.max_rows} are taken: split it", field
+                "too_many_rows",
+                f"{field} has {count} rows, at most {self.max_rows} are taken: split it",
+                field,
             )
 
     def _typed_rows(self, rows: list) -> Any:
@@ -75,7 +79,9 @@ class Inputs:
         except MlflowException as error:
             raise Refused("invalid_input", _plain(error), field) from None
         except Exception as error:  # numpy's and pandas' own, on shapes that cannot be a table
-            raise Refused("invalid_input", f"{field} does not fit the signature ({first_line(error)})", field) from None
+            raise Refused(
+                "invalid_input", f"{field} does not fit the signature ({first_line(error)})", field
+            ) from None
 
 
 class ColumnInputs(Inputs):
@@ -165,7 +171,7 @@ class ColumnInputs(Inputs):
 
 
 class RawInputs(Inputs):
-    """A custom model whose type hint is its signature: MLflow hands the value over as it is and checks it itself."""
+    """A custom model whose type hint is its signature: MLflow hands the value over and checks it itself."""
 
     def _typed_rows(self, rows: list) -> Any:
         return rows
@@ -181,9 +187,10 @@ def compile_inputs(signature: ModelSignature | None, max_rows: int) -> Inputs:
     schema = signature.inputs if signature is not None else None
     if signature is not None and signature._is_signature_from_type_hint:
         return RawInputs(schema, max_rows)
-    if schema is not None and not schema.is_tensor_spec() and schema.inputs:
-        if all(isinstance(spec.type, DataType) and spec.type in CONVERTERS for spec in schema.inputs):
-            return ColumnInputs(schema, max_rows)
+    if schema is None or schema.is_tensor_spec() or not schema.inputs:
+        return Inputs(schema, max_rows)
+    if all(isinstance(spec.type, DataType) and spec.type in CONVERTERS for spec in schema.inputs):
+        return ColumnInputs(schema, max_rows)
     return Inputs(schema, max_rows)
 
 
@@ -218,4 +225,3 @@ def jsonable_signature(signature: ModelSignature | None) -> dict[str, Any] | Non
         return None
     parts = {"inputs": signature.inputs, "outputs": signature.outputs, "params": signature.params}
     return {name: part.to_dict() if part is not None else None for name, part in parts.items()}
-

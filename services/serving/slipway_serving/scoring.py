@@ -1,4 +1,4 @@
-"""MLflow's scoring protocol: a body of one of its forms into what a model takes. Knows no HTTP beyond the media type."""
+"""A body into what a model takes: /predict's own form and MLflow's scoring protocol."""
 
 from __future__ import annotations
 
@@ -57,7 +57,9 @@ def parse_invocation_document(document: Any, inputs: Inputs) -> tuple[Any, Any]:
     present = [form for form in FORMS if form in document]
     if len(present) != 1:
         got = ", ".join(map(str, document)) or "nothing"
-        raise Refused("missing_field", f"the body must have exactly one of {', '.join(FORMS)}; it has {got[:200]}")
+        raise Refused(
+            "missing_field", f"the body must have exactly one of {', '.join(FORMS)}; it has {got[:200]}"
+        )
     form = present[0]
     if form in ("instances", "inputs"):
         return inputs.from_tensors(form, document[form]), document.get("params")
@@ -82,7 +84,7 @@ def _media(content_type: str) -> tuple[str, str]:
 
 
 def _csv(body: bytes, inputs: Inputs) -> pd.DataFrame:
-    # Columns of text are read as text, so that "007" stays what it is; what is a number is checked afterwards.
+    # Columns of text are read as text, so that "007" stays what it is; numbers are checked afterwards.
     schema = inputs.schema
     names = schema.input_dict() if schema is not None and schema.has_input_names() else {}
     texts = (DataType.string, DataType.binary, DataType.datetime)
@@ -90,5 +92,5 @@ def _csv(body: bytes, inputs: Inputs) -> pd.DataFrame:
         return pd.read_csv(
             io.BytesIO(body), dtype={name: str for name, spec in names.items() if spec.type in texts}
         )
-    except (ValueError, pd.errors.ParserError) as error:  # EmptyDataError and UnicodeDecodeError are ValueErrors
+    except (ValueError, pd.errors.ParserError) as error:  # no UTF-8 and no table are ValueErrors
         raise Refused("not_csv", f"the body is not a CSV table with a header ({first_line(error)})") from None

@@ -1,4 +1,4 @@
-"""What the server is told by its environment, read once. Nothing else in the package reads the environment."""
+"""What the server is told by its environment, read once and nowhere else in the package."""
 
 from __future__ import annotations
 

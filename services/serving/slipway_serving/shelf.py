@@ -95,9 +95,10 @@ class Shelf:
         """Put the version before the live one beside it, after a restart."""
         with self._lock:
             slot = self._slots.get(model.name)
-            if slot is not None and slot.live is not None and slot.previous is None:
-                if slot.live.model.target != model.target:
-                    self._slots[model.name] = replace(slot, previous=Placed(model, since))
+            if slot is None or slot.live is None or slot.previous is not None:
+                return
+            if slot.live.model.target != model.target:
+                self._slots[model.name] = replace(slot, previous=Placed(model, since))
 
     def fail(self, target: Target, failure: Failure) -> None:
         with self._lock:
@@ -113,7 +114,9 @@ class Shelf:
         """The live version; raises Refused where there is none."""
         slot = self._slots.get(name)
         if slot is None:
-            raise Refused("unknown_model", f"no model {name!r} is in Production; {self._served_text()}", "name")
+            raise Refused(
+                "unknown_model", f"no model {name!r} is in Production; {self._served_text()}", "name"
+            )
         if slot.live is None:
             wanted = f"{name} version {slot.wanted.version}"
             if slot.failure:

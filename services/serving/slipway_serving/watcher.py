@@ -1,4 +1,4 @@
-"""Keeps the shelf in step with the registry: looks every few seconds, starts and cancels rollouts, minds the cache.
+"""Keeps the shelf in step with the registry: looks every few seconds, starts rollouts, minds the cache.
 
 Knows nothing of HTTP. The registry, the cache and the loading of a model are handed in.
 """
@@ -44,7 +44,7 @@ class Watcher:
         wait: Callable[[tenacity.RetryCallState], float] | None = None,
         on_failure: Callable[[Target], None] = lambda target: None,
     ):
-        """wait: the pause before a version that failed is tried again; on_failure: told of each failed try."""
+        """wait: the pause before a failed version is tried again; on_failure: told of each failed try."""
         self.look = Look()
         self._registry = registry
         self._cache = cache
@@ -54,7 +54,7 @@ class Watcher:
         self._wait = wait or tenacity.wait_exponential(multiplier=5, max=300)
         self._on_failure = on_failure
         self._rollouts: dict[str, Rollout] = {}
-        # One at a time: two big models being loaded at once would need the memory of both beside what is live.
+        # One at a time: two big models loading at once would need the memory of both beside what is live.
         self._loading = threading.Semaphore(1)
         self._lock = threading.RLock()
         self._stop = threading.Event()
@@ -74,7 +74,7 @@ class Watcher:
 
     @property
     def ready(self) -> bool:
-        """True once something was brought back from the cache, or all that the first look found is live or failed."""
+        """True once something came back from the cache, or all the first look found is live or failed."""
         if not self._ready:
             slots = self._shelf.slots().values()
             settled = all(slot.live or slot.failure for slot in slots)
@@ -101,7 +101,9 @@ class Watcher:
             wanted = self._registry.production()
         except RegistryUnreachable as error:
             if self.look.reachable is not False:
-                log.warning("the registry does not answer, serving what is live", extra={"reason": str(error)})
+                log.warning(
+                    "the registry does not answer, serving what is live", extra={"reason": str(error)}
+                )
             self.look = replace(self.look, reachable=False, error=str(error))
             return
         with self._lock:
@@ -156,7 +158,7 @@ class Watcher:
             try:
                 return self._load(folder, target)
             except Exception:
-                # Whether the version or only this copy of it is broken cannot be told: try a fresh copy next time.
+                # Whether the version or only this copy is broken cannot be told: a fresh copy next time.
                 self._cache.drop(target)
                 raise
 

@@ -1,0 +1,7 @@
+"""`python -m slipway_serving`."""
+
+import sys
+
+from .main import main
+
+sys.exit(main())

@@ -1,0 +1,52 @@
+"""What is live, as the objects that /models and /ready show."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from .registry import ALIAS
+from .shelf import Shelf, Slot
+from .visitors import Visitors
+from .watcher import Watcher
+
+
+def describe_model(name: str, slot: Slot) -> dict[str, Any]:
+    """One model: the live version's facts, the one before it, and why a wanted one is not live."""
+    live = slot.live
+    model = live.model if live else None
+    return {
+        "name": name,
+        "version": model.version if model else None,
+        "alias": ALIAS,
+        "state": slot.state,
+        "wanted": slot.wanted.version,
+        "since": live.since if live else None,
+        "runtime": model.runtime.name if model else None,
+        "flavor": model.flavor if model else None,
+        "run_id": model.run_id if model else None,
+        "signature": model.signature if model else None,
+        "previous": {"version": slot.previous.model.version, "since": slot.previous.since}
+        if slot.previous
+        else None,
+        "failure": asdict(slot.failure) if slot.failure else None,
+    }
+
+
+def describe_readiness(watcher: Watcher, shelf: Shelf, visitors: Visitors) -> dict[str, Any]:
+    """Ready or not, and what is not as it should be, whether or not it matters for being ready."""
+    models = {
+        name: {
+            "state": slot.state,
+            "version": slot.live.model.version if slot.live else None,
+            "wanted": slot.wanted.version,
+            "reason": slot.failure.reason if slot.failure else None,
+        }
+        for name, slot in shelf.slots().items()
+    }
+    return {
+        "status": "ready" if watcher.ready else "starting",
+        "registry": asdict(watcher.look),
+        "database": {"reachable": visitors.store_error is None, "error": visitors.store_error},
+        "models": models,
+    }

@@ -1,0 +1,98 @@
+"""The shapes of what is answered, for OpenAPI alone: answers are written by hand, these describe them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+
+class ErrorDetail(BaseModel):
+    code: str
+    message: str
+    field: str | None
+
+
+class Error(BaseModel):
+    error: ErrorDetail
+
+
+class Predictions(BaseModel):
+    model: str
+    version: str
+    predictions: list[Any]
+
+
+class ScoringPredictions(BaseModel):
+    predictions: Any
+
+
+class Previous(BaseModel):
+    version: str
+    since: str
+
+
+class LoadFailure(BaseModel):
+    version: str
+    reason: str
+    attempts: int
+    next_try: str
+
+
+class Model(BaseModel):
+    name: str
+    version: str | None
+    alias: str
+    state: Literal["live", "behind", "loading", "failed"]
+    wanted: str
+    since: str | None
+    runtime: str | None
+    flavor: str | None
+    run_id: str | None
+    signature: dict[str, Any] | None
+    previous: Previous | None
+    failure: LoadFailure | None
+
+
+class Models(BaseModel):
+    models: list[Model]
+
+
+class Health(BaseModel):
+    status: Literal["ok"]
+
+
+class RegistryState(BaseModel):
+    reachable: bool | None
+    error: str | None
+    last_success: str | None
+
+
+class DatabaseState(BaseModel):
+    reachable: bool
+    error: str | None
+
+
+class ModelState(BaseModel):
+    state: Literal["live", "behind", "loading", "failed"]
+    version: str | None
+    wanted: str
+    reason: str | None
+
+
+class Readiness(BaseModel):
+    status: Literal["ready", "starting"]
+    registry: RegistryState
+    database: DatabaseState
+    models: dict[str, ModelState]
+
+
+class ModelVisitors(BaseModel):
+    total: int
+    versions: dict[str, int]
+
+
+class VisitorCounts(BaseModel):
+    models: dict[str, ModelVisitors]
+    total: int
+    unsaved: int

@@ -1,0 +1,126 @@
+"""Prometheus metrics: what requests did, and what the shelf, the watcher and the database are like now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from .registry import Target
+from .shelf import Shelf
+from .watcher import Look
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_ROWS = (1, 4, 16, 64, 256, 1024, 4096, 16384)
+
+
+class Metrics:
+    """Labels hold only names the registry gave, never what a caller wrote: the series stay bounded."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        labels = ("model", "version", "route")
+        self.requests = Counter(
+            "slipway_serving_requests_total",
+            "Prediction requests; outcome is ok or the error's code.",
+            (*labels, "outcome"),
+            registry=self.registry,
+        )
+        self.seconds = Histogram(
+            "slipway_serving_request_seconds",
+            "From the whole body received to the answer written.",
+            labels,
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.rows = Histogram(
+            "slipway_serving_request_rows",
+            "Predictions in one answer.",
+            labels,
+            buckets=_ROWS,
+            registry=self.registry,
+        )
+        self.load_failures = Counter(
+            "slipway_serving_load_failures_total",
+            "Tries to load a version that failed.",
+            ("model", "version"),
+            registry=self.registry,
+        )
+
+    def note_load_failure(self, target: Target) -> None:
+        self.load_failures.labels(target.name, target.version).inc()
+
+    def observe_state(
+        self,
+        shelf: Shelf,
+        look: Callable[[], Look],
+        database_ok: Callable[[], bool],
+        pending: Callable[[], int],
+    ) -> None:
+        """Add what is read at each scrape."""
+        self.registry.register(_State(shelf, look, database_ok, pending))
+
+    def text(self) -> bytes:
+        return generate_latest(self.registry)
+
+
+class _State:
+    def __init__(
+        self,
+        shelf: Shelf,
+        look: Callable[[], Look],
+        database_ok: Callable[[], bool],
+        pending: Callable[[], int],
+    ):
+        self._shelf = shelf
+        self._look = look
+        self._database_ok = database_ok
+        self._pending = pending
+
+    def describe(self) -> list[Metric]:
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        live = GaugeMetricFamily(
+            "slipway_serving_model_live",
+            "1 for the version that answers.",
+            labels=("model", "version", "runtime"),
+        )
+        behind = GaugeMetricFamily(
+            "slipway_serving_model_behind",
+            "1 while the version wanted by the registry is not the one that answers.",
+            labels=("model",),
+        )
+        for name, slot in self._shelf.slots().items():
+            if slot.live is not None:
+                live.add_metric((name, slot.live.model.version, slot.live.model.runtime.name), 1)
+            behind.add_metric((name,), float(slot.state != "live"))
+        yield live
+        yield behind
+        yield GaugeMetricFamily(
+            "slipway_serving_registry_up",
+            "1 if the last look at MLflow was answered.",
+            value=float(bool(self._look().reachable)),
+        )
+        yield GaugeMetricFamily(
+            "slipway_serving_database_up",
+            "1 if the visitors' database answered last.",
+            value=float(self._database_ok()),
+        )
+        yield GaugeMetricFamily(
+            "slipway_serving_pending_requests",
+            "Requests being worked on or waiting.",
+            value=float(self._pending()),
+        )
