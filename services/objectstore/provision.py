@@ -143,7 +143,9 @@ class Store:
             return
         for other in BUCKETS:
             if other != self.bucket and opens(client, other):
-                raise ProvisioningError(f"MLflow's key opens the bucket {other} too; it may open {self.bucket} alone")
+                raise ProvisioningError(
+                    f"MLflow's key opens the bucket {other} too; it may open {self.bucket} alone"
+                )
 
 
 def key_may_still_spread(error: BaseException) -> bool:
@@ -151,7 +153,12 @@ def key_may_still_spread(error: BaseException) -> bool:
     return isinstance(error, S3Error) and error.code in ("InvalidAccessKeyId", "AccessDenied")
 
 
-@retry(retry=retry_if_exception(key_may_still_spread), wait=wait_exponential(0.2, max=3), stop=stop_after_delay(20), reraise=True)
+@retry(
+    retry=retry_if_exception(key_may_still_spread),
+    wait=wait_exponential(0.2, max=3),
+    stop=stop_after_delay(20),
+    reraise=True,
+)
 def first_write(client: Minio, bucket: str, name: str, content: bytes) -> None:
     client.put_object(bucket_name=bucket, object_name=name, data=io.BytesIO(content), length=len(content))
 

@@ -37,15 +37,23 @@ class Processes:
     def __init__(self, folder: Path) -> None:
         self.folder, self.running = folder, []
 
-    def start(self, name: str, command: list[str], *, environment: dict[str, str] | None = None) -> subprocess.Popen:
+    def start(
+        self, name: str, command: list[str], *, environment: dict[str, str] | None = None
+    ) -> subprocess.Popen:
         log = (self.folder / f"{name}.log").open("wb")
         process = subprocess.Popen(
-            command, env={**os.environ, **(environment or {})}, cwd=self.folder, stdout=log, stderr=subprocess.STDOUT
+            command,
+            env={**os.environ, **(environment or {})},
+            cwd=self.folder,
+            stdout=log,
+            stderr=subprocess.STDOUT,
         )
         self.running.append(process)
         return process
 
-    def wait_for(self, name: str, process: subprocess.Popen, url: str, *, below: int = 500, seconds: float = 60) -> None:
+    def wait_for(
+        self, name: str, process: subprocess.Popen, url: str, *, below: int = 500, seconds: float = 60
+    ) -> None:
         """Until `url` answers with a status below `below`; the server's log is in the failure's message."""
 
         def answers() -> bool:

@@ -72,7 +72,15 @@ def seaweedfs(processes, tmp_path, free_port, program, keys) -> str:
     ]
     (tmp_path / "s3.json").write_text(json.dumps({"identities": identities}))
     (tmp_path / "weed").mkdir()
-    command = [program("weed"), "server", f"-dir={tmp_path}/weed", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3"]
+    command = [
+        program("weed"),
+        "server",
+        f"-dir={tmp_path}/weed",
+        "-ip=127.0.0.1",
+        "-ip.bind=127.0.0.1",
+        "-filer",
+        "-s3",
+    ]
     command += [f"-{option}={port}" for option, port in ports.items()]
     command += [f"-s3.config={tmp_path}/s3.json", "-master.volumeSizeLimitMB=64", "-volume.max=20"]
     command += ["-volume.preStopSeconds=0"]
@@ -91,14 +99,19 @@ def minio_admin(processes, tmp_path, free_port, program, keys) -> str:
     """MinIO's S3 and admin code, as JuiceFS ships it."""
     juicefs, meta = program("juicefs"), f"sqlite3://{tmp_path}/meta.db"
     formatted = subprocess.run(
-        [juicefs, "format", meta, "test", "--storage", "file", "--bucket", f"{tmp_path}/jfs/"], capture_output=True, text=True
+        [juicefs, "format", meta, "test", "--storage", "file", "--bucket", f"{tmp_path}/jfs/"],
+        capture_output=True,
+        text=True,
     )
     assert formatted.returncode == 0, formatted.stderr
     address = f"127.0.0.1:{free_port()}"
     process = processes.start(
         "juicefs",
         [juicefs, "gateway", "--multi-buckets", "--no-usage-report", meta, address],
-        environment={"MINIO_ROOT_USER": KEYS["minio_root_user"], "MINIO_ROOT_PASSWORD": KEYS["minio_root_password"]},
+        environment={
+            "MINIO_ROOT_USER": KEYS["minio_root_user"],
+            "MINIO_ROOT_PASSWORD": KEYS["minio_root_password"],
+        },
     )
     processes.wait_for("juicefs", process, f"http://{address}/minio/health/ready")
     return f"http://{address}"
@@ -147,7 +160,12 @@ def run_minio_mode(keys: Path, endpoint: str) -> subprocess.CompletedProcess[str
     )
     return subprocess.run(
         [sys.executable, "-c", steps],
-        env={**os.environ, "PYTHONPATH": str(JOB.parent), "SECRETS_DIR": str(keys), "S3_ENDPOINT_URL": endpoint},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(JOB.parent),
+            "SECRETS_DIR": str(keys),
+            "S3_ENDPOINT_URL": endpoint,
+        },
         capture_output=True,
         text=True,
         timeout=120,

@@ -22,7 +22,10 @@ def job(tmp_path):
     def run(**environment: str) -> subprocess.CompletedProcess[str]:
         folders = {f"SECRETS_{name.upper()}": str(tmp_path / name) for name in ("store", "operator", "out")}
         return subprocess.run(
-            [sys.executable, str(JOB)], env={**os.environ, **folders, **environment}, capture_output=True, text=True
+            [sys.executable, str(JOB)],
+            env={**os.environ, **folders, **environment},
+            capture_output=True,
+            text=True,
         )
 
     run.out, run.store, run.operator = tmp_path / "out", tmp_path / "store", tmp_path / "operator"

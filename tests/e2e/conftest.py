@@ -1,0 +1,164 @@
+"""The platform that the end-to-end tests speak to, and the browser they use.
+
+A platform is an address and an administrator's credentials. Set SLIPWAY_TEST_URL, SLIPWAY_TEST_ADMIN and
+SLIPWAY_TEST_ADMIN_PASSWORD to test one that runs already; else `./slipway up` starts one for the tests, under
+a project name, ports and volumes of its own, and all of it is removed at the end.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+REPOSITORY = Path(__file__).parents[2]
+PROJECT = "slipway-e2e"
+RESULTS = REPOSITORY / "tests/results"
+
+# Without these a headless Chromium calls home at every start.
+QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+
+
+class Stack:
+    """The Compose stack behind a platform, for tests that stop, restart or look inside."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self.environment = environment
+        self.project = environment["COMPOSE_PROJECT_NAME"]
+
+    def slipway(
+        self, *arguments: str, check: bool = True, timeout: float = 1800
+    ) -> subprocess.CompletedProcess[str]:
+        return self._run([str(REPOSITORY / "slipway"), *arguments], check, timeout)
+
+    def compose(
+        self, *arguments: str, check: bool = True, timeout: float = 300
+    ) -> subprocess.CompletedProcess[str]:
+        return self._run(["docker", "compose", *arguments], check, timeout)
+
+    def docker(
+        self, *arguments: str, check: bool = True, timeout: float = 300
+    ) -> subprocess.CompletedProcess[str]:
+        return self._run(["docker", *arguments], check, timeout)
+
+    def _run(self, command: list[str], check: bool, timeout: float) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            command,
+            cwd=REPOSITORY,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        if check and done.returncode:
+            pytest.fail(
+                f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
+            )
+        return done
+
+
+@dataclass
+class Platform:
+    url: str
+    admin: str
+    admin_password: str
+    stack: Stack | None = None
+
+    def get(self, path: str, **options: object) -> httpx.Response:
+        return httpx.get(self.url + path, timeout=30, **options)
+
+    def post(self, path: str, **options: object) -> httpx.Response:
+        return httpx.post(self.url + path, timeout=60, **options)
+
+
+@pytest.fixture(scope="session")
+def platform() -> Iterator[Platform]:
+    if url := os.environ.get("SLIPWAY_TEST_URL"):
+        yield Platform(
+            url.rstrip("/"), os.environ["SLIPWAY_TEST_ADMIN"], os.environ["SLIPWAY_TEST_ADMIN_PASSWORD"]
+        )
+        return
+    port, https_port = free_port(), free_port()
+    environment = {
+        **os.environ,
+        "COMPOSE_PROJECT_NAME": PROJECT,
+        "HTTP_PORT": str(port),
+        "HTTPS_PORT": str(https_port),
+        "PUBLIC_URL": f"http://localhost:{port}",
+    }
+    stack = Stack(environment)
+    stack.slipway("down", "--volumes", "--yes", check=False)  # what an interrupted run left
+    stack.slipway("up")
+    name, password = stack.slipway("admin-password").stdout.split()[-2:]
+    yield Platform(f"http://localhost:{port}", name, password, stack)
+    keep_logs(stack)
+    stack.slipway("down", "--volumes", "--yes")
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def keep_logs(stack: Stack) -> None:
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "stack.log").write_text(stack.compose("logs", "--no-color", "--timestamps").stdout)
+
+
+@pytest.fixture
+def stack(platform: Platform) -> Stack:
+    if platform.stack is None:
+        pytest.skip("this test looks inside the stack; the platform was given by its address alone")
+    return platform.stack
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    assert path, "no Chromium found; install the package chromium or set CHROMIUM to its path"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path, args=[*QUIET, "--no-sandbox"] if os.geteuid() == 0 else QUIET
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def person(chromium: Browser, platform: Platform):
+    """Opens a browser of its own for each name: another person has other cookies."""
+    contexts: dict[str, BrowserContext] = {}
+
+    def browser_of(name: str) -> Page:
+        if name not in contexts:
+            contexts[name] = chromium.new_context(
+                base_url=platform.url, viewport={"width": 1280, "height": 860}
+            )
+            contexts[name].set_default_timeout(30_000)
+            contexts[name].new_page()
+        return contexts[name].pages[0]
+
+    yield browser_of
+    for context in contexts.values():
+        context.close()
+
+
+@pytest.fixture(scope="session")
+def screenshot():
+    """Keeps a picture of a page under tests/results/."""
+
+    def take(page: Page, name: str) -> None:
+        RESULTS.mkdir(exist_ok=True)
+        page.screenshot(path=RESULTS / f"{name}.png")
+
+    return take

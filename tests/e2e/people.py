@@ -1,0 +1,87 @@
+"""What a person does in the hub's pages, step by step, in a browser."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from playwright.sync_api import Page, expect
+
+STARTING = 180_000  # ms; a first server on a busy machine
+
+
+def sign_up(page: Page, name: str, password: str) -> None:
+    page.goto("/hub/signup")
+    page.fill("#username_input", name)
+    page.fill("#password_input", password)
+    page.fill("#password_confirmation_input", password)
+    page.click("#signup_submit")
+
+
+def log_in(page: Page, name: str, password: str, to: str = "/hub/home") -> None:
+    page.goto(f"/hub/login?next={to}")
+    page.fill("#username_input", name)
+    page.fill("#password_input", password)
+    page.click("#login_submit")
+
+
+def approve(page: Page, name: str) -> None:
+    """By an administrator who is logged in."""
+    page.goto("/hub/authorize")
+    row = page.locator(f'tr[data-username="{name}"]')
+    row.get_by_role("button", name="Approve").click()
+    expect(row).to_contain_text("approved")
+
+
+def start_server(page: Page, name: str) -> float:
+    """Starts the person's notebook server; gives the seconds until JupyterLab was there."""
+    began = time.monotonic()
+    page.goto("/hub/spawn")
+    page.wait_for_url(re.compile(rf"/user/{name}/lab"), timeout=STARTING)
+    expect(page.locator("#jp-main-dock-panel")).to_be_visible(timeout=STARTING)
+    return time.monotonic() - began
+
+
+def run_notebook(page: Page, name: str, path: str, minutes: float = 8) -> dict:
+    """Opens a notebook in JupyterLab, runs all of its cells and gives the saved notebook when every cell ran."""
+    page.goto(f"/user/{name}/lab/tree/{path}")
+    expect(page.locator(".jp-NotebookPanel-toolbar")).to_be_visible(timeout=STARTING)
+    # The kernel must be there first: cells that are run without one are not kept for it.
+    expect(page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]")).to_be_attached(timeout=STARTING)
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    deadline = time.monotonic() + minutes * 60
+    while time.monotonic() < deadline:
+        page.wait_for_timeout(3000)
+        page.keyboard.press("Control+s")
+        page.wait_for_timeout(500)
+        notebook = page.request.get(f"/user/{name}/api/contents/{path}").json()["content"]
+        cells = [
+            cell
+            for cell in notebook["cells"]
+            if cell["cell_type"] == "code" and "".join(cell["source"]).strip()
+        ]
+        if errors(cells) or all(cell["execution_count"] for cell in cells):
+            return notebook
+    raise AssertionError(f"{path} did not run to its end in {minutes} minutes")
+
+
+def errors(cells: list[dict]) -> list[str]:
+    """The errors in the cells' outputs, as `name: value`."""
+    return [
+        f"{output['ename']}: {output['evalue']}"
+        for cell in cells
+        if cell["cell_type"] == "code"
+        for output in cell["outputs"]
+        if output["output_type"] == "error"
+    ]
+
+
+def api_token(page: Page, name: str) -> str:
+    """A token of the hub for the person who is logged in, as its page /hub/token makes them."""
+    page.goto("/hub/token")
+    page.fill("#token-note", "tests")
+    page.get_by_role("button", name=re.compile("Request new API token", re.I)).click()
+    shown = page.locator("#token-result")
+    expect(shown).to_be_visible()
+    return shown.inner_text().strip()
