@@ -12,6 +12,7 @@ from pydantic import (
     BeforeValidator,
     Field,
     HttpUrl,
+    Secret,
     SecretStr,
     ValidationError,
     field_validator,
@@ -19,15 +20,20 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-HEX_32_BYTES = r"^[0-9a-fA-F]{64}$"
 DOCKER_NAME = r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$"
 
-Names = Annotated[
-    frozenset[str],
-    NoDecode,
-    BeforeValidator(lambda text: frozenset(part.strip() for part in text.split(",") if part.strip())),
-]
+
+def names(value: str | frozenset[str]) -> frozenset[str]:
+    if isinstance(value, str):
+        return frozenset(name.strip() for name in value.split(",") if name.strip())
+    return value
+
+
+Names = Annotated[frozenset[str], NoDecode, BeforeValidator(names)]
 """Names with commas between them."""
+
+HexKey = Secret[Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")]]
+"""32 bytes as hexadecimal digits."""
 
 
 class Settings(BaseSettings):
@@ -53,8 +59,8 @@ class Settings(BaseSettings):
     hub_db_url: SecretStr | None = None
     """Any SQLAlchemy address, in place of the five above."""
 
-    hub_cookie_secret: SecretStr = Field(pattern=HEX_32_BYTES)
-    hub_crypt_key: SecretStr = Field(pattern=HEX_32_BYTES)
+    hub_cookie_secret: HexKey
+    hub_crypt_key: HexKey
     auth_service_token: SecretStr = Field(min_length=16)
 
     admin_user: str = Field(default="admin", pattern=r"^[a-z0-9][a-z0-9._@+-]{0,63}$")

@@ -11,6 +11,12 @@ HOME = "/home/jovyan"
 
 def configure(c: Any, settings: Settings) -> None:
     """DockerSpawner reaches the engine by DOCKER_HOST, else by /var/run/docker.sock."""
+    c.Spawner.environment = environment(settings)
+    c.Spawner.default_url = "/lab"
+    # A slow disk or a first import of everything is not a failure.
+    c.Spawner.start_timeout = 120
+    c.Spawner.http_timeout = 60
+
     labels = {"slipway.project": settings.notebook_name_prefix, "slipway.role": "notebook"}
     c.JupyterHub.spawner_class = "dockerspawner.DockerSpawner"
     spawner = c.DockerSpawner
@@ -37,11 +43,6 @@ def configure(c: Any, settings: Settings) -> None:
         "pids_limit": 1000,
         "log_config": {"type": "json-file", "config": {"max-size": "10m", "max-file": "3"}},
     }
-    spawner.environment = environment(settings)
-    spawner.default_url = "/lab"
-    # A slow disk or a first import of everything is not a failure.
-    spawner.start_timeout = 120
-    spawner.http_timeout = 60
 
 
 def environment(settings: Settings) -> dict[str, Any]:
