@@ -8,7 +8,7 @@ signature (nothing is known, nothing is checked but size).
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.models.utils import _enforce_params_schema, _enforce_schema
 from mlflow.types.schema import ColSpec, DataType, ParamSchema, Schema
-from mlflow.utils.proto_json_utils import parse_tf_serving_input
+from mlflow.utils.proto_json_utils import dataframe_from_parsed_json, parse_tf_serving_input
 
 from .columns import CONVERTERS, BadValue
 from .errors import Refused, first_line
@@ -44,6 +44,14 @@ class Inputs:
         """A table from MLflow's protocol; columns the model does not know are left out, as MLflow does."""
         self.check_count(len(frame), field)
         return self._enforced(frame, field)
+
+    def from_records(self, rows: Any, field: str) -> Any:
+        """`dataframe_records` of MLflow's protocol."""
+        try:
+            frame = dataframe_from_parsed_json(rows, "records")
+        except MlflowException as error:
+            raise Refused("invalid_input", _plain(error), field) from None
+        return self.from_frame(frame, field)
 
     def from_tensors(self, key: str, value: Any) -> Any:
         """`inputs` or `instances` of MLflow's protocol."""
@@ -101,12 +109,19 @@ class ColumnInputs(Inputs):
             frame = frame.set_axis(self._names, axis=1)  # a table without names: by position
         absent = [name for name in self._names if name in self._required and name not in frame.columns]
         if absent:
-            raise Refused("missing_column", self._missing_text(absent), f"{field}.{absent[0]}")
+            raise Refused(
+                "missing_column", self._missing_text(absent[0], frame.columns), f"{field}.{absent[0]}"
+            )
         duplicate = frame.columns[frame.columns.duplicated()]
         if len(duplicate):
             raise Refused("duplicate_column", f"{field} has the column {duplicate[0]!r} twice", field)
         columns = {name: frame[name].tolist() for name in self._names if name in frame.columns}
         return self._typed(columns, lambda row, name: f"{field}[{row}].{name}")
+
+    def from_records(self, rows: Any, field: str) -> pd.DataFrame:
+        if self._named and isinstance(rows, list):
+            return self._frame_of_rows(rows, field, strict=False)
+        return super().from_records(rows, field)
 
     def from_tensors(self, key: str, value: Any) -> pd.DataFrame:
         if isinstance(value, list) and value and isinstance(value[0], dict):
@@ -134,8 +149,9 @@ class ColumnInputs(Inputs):
                 continue
             for name in self._names:
                 if name not in row and name in self._required:
-                    raise Refused("missing_column", self._missing_text([name]), f"{field}[{i}].{name}")
-            for name in row.keys() - self._known if strict else ():
+                    raise Refused("missing_column", self._missing_text(name, row), f"{field}[{i}].{name}")
+            if strict and (unknown := sorted(row.keys() - self._known)):
+                name = _short(unknown[0])
                 raise Refused("unknown_column", self._unknown_text(name), f"{field}[{i}].{name}")
         if self._named:
             present = set().union(*map(dict.keys, rows))
@@ -161,13 +177,14 @@ class ColumnInputs(Inputs):
             return f"a list of {len(self._names)} values"
         return "an object with the columns " + ", ".join(self._names)
 
-    def _missing_text(self, names: list) -> str:
-        return f"the column {names[0]!r} is missing; the model needs {', '.join(map(str, self._names))}"
+    def _missing_text(self, name: Any, present: Iterable[Any]) -> str:
+        strangers = [str(other) for other in present if other not in self._known]
+        close = difflib.get_close_matches(str(name).lower(), [other.lower() for other in strangers], n=1)
+        hint = next((f"; {other!r} is not its name" for other in strangers if other.lower() in close), "")
+        return f"the column {name!r} is missing{hint}; the model needs {', '.join(map(str, self._names))}"
 
     def _unknown_text(self, name: str) -> str:
-        close = difflib.get_close_matches(name, self._names, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        return f"the model has no column {name!r}; its columns are {', '.join(self._names)}.{hint}"
+        return f"the model has no column {name!r}; its columns are {', '.join(self._names)}"
 
 
 class RawInputs(Inputs):
@@ -212,6 +229,10 @@ def check_params(params: Any, schema: ParamSchema | None, strict: bool) -> dict[
     except MlflowException as error:
         raise Refused("wrong_type", _plain(error), "params") from None
     return known_only
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 100 else name[:99] + "…"
 
 
 def _plain(error: MlflowException) -> str:

@@ -24,7 +24,8 @@ def parse_json(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise Refused("not_json", f"the body is not JSON: {error}") from None
+        hint = "; JSON has no NaN: send null for a missing value" if b"NaN" in body else ""
+        raise Refused("not_json", f"the body is not JSON: {error}{hint}") from None
 
 
 def parse_predict(body: bytes, inputs: Inputs) -> tuple[Any, Any]:
@@ -60,14 +61,17 @@ def parse_invocation_document(document: Any, inputs: Inputs) -> tuple[Any, Any]:
         raise Refused(
             "missing_field", f"the body must have exactly one of {', '.join(FORMS)}; it has {got[:200]}"
         )
-    form = present[0]
-    if form in ("instances", "inputs"):
-        return inputs.from_tensors(form, document[form]), document.get("params")
-    try:
-        frame = dataframe_from_parsed_json(document[form], form.removeprefix("dataframe_"))
-    except MlflowException as error:
-        raise Refused("invalid_input", error.message.splitlines()[0][:400], form) from None
-    return inputs.from_frame(frame, form), document.get("params")
+    form, value = present[0], document[present[0]]
+    if form == "dataframe_split":
+        try:
+            data = inputs.from_frame(dataframe_from_parsed_json(value, "split"), form)
+        except MlflowException as error:
+            raise Refused("invalid_input", error.message.splitlines()[0][:400], form) from None
+    elif form == "dataframe_records":
+        data = inputs.from_records(value, form)
+    else:
+        data = inputs.from_tensors(form, value)
+    return data, document.get("params")
 
 
 def _object(document: Any, hint: str) -> dict[str, Any]:
@@ -89,8 +93,23 @@ def _csv(body: bytes, inputs: Inputs) -> pd.DataFrame:
     names = schema.input_dict() if schema is not None and schema.has_input_names() else {}
     texts = (DataType.string, DataType.binary, DataType.datetime)
     try:
-        return pd.read_csv(
+        frame = pd.read_csv(
             io.BytesIO(body), dtype={name: str for name, spec in names.items() if spec.type in texts}
         )
     except (ValueError, pd.errors.ParserError) as error:  # no UTF-8 and no table are ValueErrors
         raise Refused("not_csv", f"the body is not a CSV table with a header ({first_line(error)})") from None
+    for name, spec in names.items():
+        if spec.type not in texts and name in frame.columns and pd.api.types.is_string_dtype(frame[name]):
+            # One cell that is no number made the whole column text: undo it for the others, so that the
+            # error names the cell that is wrong.
+            frame[name] = pd.Series([_cell(value) for value in frame[name]], dtype=object)
+    return frame
+
+
+def _cell(text: Any) -> Any:
+    if text in ("True", "False"):
+        return text == "True"
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        return text

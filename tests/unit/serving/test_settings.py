@@ -1,0 +1,56 @@
+"""What the environment may say, and that what is missing is named."""
+
+import pytest
+from slipway_serving.settings import Misconfigured, read_settings
+
+URL = "postgresql+psycopg2://serving@postgres:5432/serving"
+
+
+@pytest.fixture
+def environment(monkeypatch, tmp_path):
+    def set_to(**variables):
+        for name in ("MLFLOW_TRACKING_URI", "SERVING_DATABASE_URL"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("SECRETS_DIR", str(tmp_path))
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        return tmp_path
+
+    return set_to
+
+
+def test_the_password_comes_from_its_secret_and_shows_up_nowhere(environment):
+    secrets = environment(MLFLOW_TRACKING_URI="http://mlflow:5000/mlflow", SERVING_DATABASE_URL=URL)
+    (secrets / "serving_db_password").write_text("s3cret/@:\n")
+    settings = read_settings()
+    assert settings.database.password == "s3cret/@:"
+    assert "s3cret" not in repr(settings) + str(settings.database)
+
+
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        ({"SERVING_DATABASE_URL": URL}, "MLFLOW_TRACKING_URI"),
+        ({"MLFLOW_TRACKING_URI": "http://m"}, "SERVING_DATABASE_URL"),
+        ({"MLFLOW_TRACKING_URI": "http://m", "SERVING_DATABASE_URL": URL}, "serving_db_password"),
+        ({"MLFLOW_TRACKING_URI": "http://m", "SERVING_DATABASE_URL": "nonsense"}, "SERVING_DATABASE_URL"),
+        (
+            {
+                "MLFLOW_TRACKING_URI": "http://m",
+                "SERVING_DATABASE_URL": "sqlite:///x",
+                "SERVING_POLL_SECONDS": "0",
+            },
+            "SERVING_POLL_SECONDS",
+        ),
+    ],
+)
+def test_what_is_missing_or_wrong_is_named_in_one_sentence(environment, variables, named):
+    environment(**variables)
+    with pytest.raises(Misconfigured, match=named) as caught:
+        read_settings()
+    assert "\n" not in str(caught.value)
+
+
+def test_sqlite_needs_no_password_and_a_blank_option_is_no_option(environment):
+    environment(MLFLOW_TRACKING_URI="http://m", SERVING_DATABASE_URL="sqlite:///x", SERVING_DEFAULT_MODEL="")
+    assert read_settings().default_model is None

@@ -1,0 +1,255 @@
+"""What follows from a look at the registry, with a registry in memory and models that are only names."""
+
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+import tenacity
+from slipway_serving.cache import ModelCache
+from slipway_serving.errors import Refused
+from slipway_serving.registry import RegistryUnreachable, Target
+from slipway_serving.shelf import Shelf
+from slipway_serving.watcher import Watcher
+
+
+class FakeRegistry:
+    def __init__(self):
+        self.wanted, self.broken, self.up = {}, set(), True
+        self.looks = 0
+        self.downloads = []
+        self.hold = threading.Event()
+        self.hold.set()
+
+    def roll_out(self, name, version):
+        self.wanted[name] = Target(name, version, 7)
+
+    def production(self):
+        self.looks += 1
+        if not self.up:
+            raise RegistryUnreachable("connection refused")
+        return dict(self.wanted)
+
+    def download(self, target, folder):
+        self.downloads.append(target.version)
+        assert self.hold.wait(5)
+        (folder / "MLmodel").write_text("broken" if target.version in self.broken else "fine")
+
+
+def load(folder, target):
+    if (folder / "MLmodel").read_text() == "broken":
+        raise ValueError("it does not load: no such class")
+    return SimpleNamespace(target=target, name=target.name, version=target.version)
+
+
+class World:
+    """A registry, a cache on disk, and the process that follows the one with the other."""
+
+    def __init__(self, tmp_path):
+        self.folder, self.registry, self.failures = tmp_path, FakeRegistry(), []
+        self.start()
+
+    def start(self, wait=None):
+        self.shelf = Shelf()
+        self.watcher = Watcher(
+            self.registry,
+            ModelCache(self.folder),
+            load,
+            self.shelf,
+            wait=wait or tenacity.wait_fixed(60),
+            on_failure=self.failures.append,
+        )
+
+    def live(self, name="red-blue"):
+        slot = self.shelf.slot(name)
+        return slot.live.model.version if slot and slot.live else None
+
+    def look(self, until=lambda: True):
+        """Look once and wait for what follows."""
+        self.watcher.poll()
+        deadline = time.monotonic() + 5
+        while not until():
+            assert time.monotonic() < deadline, "what should follow from the look did not"
+            time.sleep(0.005)
+
+    def go_live(self, version, name="red-blue"):
+        self.registry.roll_out(name, version)
+        self.look(lambda: self.live(name) == version)
+
+
+@pytest.fixture
+def world(tmp_path):
+    world = World(tmp_path)
+    yield world
+    world.watcher.stop(timeout=0.1) if world.watcher._thread.is_alive() else None
+
+
+def test_a_version_in_production_becomes_live_and_the_one_before_it_stays_warm(world):
+    world.go_live("1")
+    world.go_live("2")
+    assert world.shelf.slot("red-blue").previous.model.version == "1"
+
+
+def test_a_look_that_finds_nothing_new_downloads_nothing(world):
+    world.go_live("1")
+    for _ in range(20):
+        world.watcher.poll()
+    assert world.registry.downloads == ["1"]
+    assert world.registry.looks == 21
+
+
+def test_a_rollout_that_cannot_load_leaves_production_alone_and_says_why(world):
+    world.go_live("1")
+    world.registry.broken.add("2")
+    world.registry.roll_out("red-blue", "2")
+    world.look(lambda: world.shelf.slot("red-blue").failure)
+    assert world.live() == "1"
+    slot = world.shelf.slot("red-blue")
+    assert (slot.state, slot.failure.version, slot.failure.attempts) == ("behind", "2", 1)
+    assert "no such class" in slot.failure.reason
+    assert world.failures == [Target("red-blue", "2", 7)]
+
+
+def test_a_version_that_cannot_load_is_not_tried_again_at_every_look(world):
+    world.registry.broken.add("1")
+    world.registry.roll_out("red-blue", "1")
+    world.look(lambda: world.shelf.slot("red-blue").failure)
+    for _ in range(20):
+        world.watcher.poll()
+    assert world.registry.downloads == ["1"]
+
+
+def test_a_version_that_could_not_load_is_downloaded_anew_and_becomes_live_once_it_can(world):
+    world.start(wait=tenacity.wait_fixed(0.05))
+    world.registry.broken.add("1")
+    world.registry.roll_out("red-blue", "1")
+    world.look(lambda: len(world.failures) >= 2)
+    world.registry.broken.clear()
+    world.look(lambda: world.live() == "1")
+    assert world.shelf.slot("red-blue").failure is None
+
+
+def test_an_alias_that_moves_on_cancels_the_rollout_that_waits_to_be_tried_again(world):
+    world.start(wait=tenacity.wait_fixed(0.2))
+    world.registry.broken.add("1")
+    world.registry.roll_out("red-blue", "1")
+    world.look(lambda: world.failures)
+    world.go_live("2")
+    tried = world.registry.downloads.count("1")
+    time.sleep(0.5)
+    assert world.registry.downloads.count("1") == tried
+    assert world.shelf.slot("red-blue").failure is None
+
+
+def test_a_version_that_is_overtaken_while_it_loads_never_becomes_live(world):
+    world.go_live("1")
+    seen = []
+    place = world.shelf.place
+    world.shelf.place = lambda model, since=None: seen.append((model.version, place(model, since)))
+    world.registry.hold.clear()
+    world.registry.roll_out("red-blue", "2")
+    world.look(lambda: "2" in world.registry.downloads)
+    world.registry.roll_out("red-blue", "3")
+    world.look()
+    world.registry.hold.set()
+    world.look(lambda: world.live() == "3")
+    assert world.shelf.slot("red-blue").previous.model.version == "1"
+    assert ("2", True) not in seen
+
+
+def test_going_back_to_the_warm_version_needs_no_download(world):
+    world.go_live("1")
+    world.go_live("2")
+    world.registry.roll_out("red-blue", "1")
+    world.watcher.poll()
+    assert world.live() == "1"  # at once, in the look itself
+    assert world.shelf.slot("red-blue").previous.model.version == "2"
+    assert world.registry.downloads == ["1", "2"]
+
+
+def test_a_model_whose_alias_is_taken_away_is_served_no_more_and_its_files_go(world):
+    world.go_live("1")
+    del world.registry.wanted["red-blue"]
+    world.watcher.poll()
+    with pytest.raises(Refused, match="nothing is served"):
+        world.shelf.model("red-blue")
+    assert not ModelCache(world.folder).path(Target("red-blue", "1", 7)).exists()
+
+
+def test_only_live_and_previous_stay_on_disk(world):
+    for version in ("1", "2", "3"):
+        world.go_live(version)
+    paths = [ModelCache(world.folder).path(Target("red-blue", v, 7)) for v in ("1", "2", "3")]
+    assert [path.exists() for path in paths] == [False, True, True]
+
+
+def test_a_registry_that_does_not_answer_changes_nothing_but_what_is_told_of_it(world):
+    world.go_live("1")
+    world.registry.up = False
+    world.watcher.poll()
+    assert world.live() == "1"
+    assert (world.watcher.look.reachable, world.watcher.look.error) == (False, "connection refused")
+    assert world.watcher.look.last_success is not None
+
+
+def test_a_restart_without_the_registry_brings_back_live_and_previous_from_the_cache(world):
+    world.go_live("1")
+    world.go_live("2")
+    since = world.shelf.slot("red-blue").live.since
+    world.registry.up = False
+    world.start()
+    world.watcher.restore()
+    world.watcher.poll()
+    slot = world.shelf.slot("red-blue")
+    assert (slot.live.model.version, slot.previous.model.version, slot.live.since) == ("2", "1", since)
+    assert world.watcher.ready
+    assert world.registry.downloads == ["1", "2"]
+
+
+def test_a_damaged_copy_in_the_cache_is_downloaded_again(world):
+    world.go_live("1")
+    (ModelCache(world.folder).path(Target("red-blue", "1", 7)) / "MLmodel").write_text("broken")
+    world.start()
+    world.watcher.restore()
+    assert world.live() is None
+    world.look(lambda: world.live() == "1")
+    assert world.registry.downloads == ["1", "1"]
+
+
+def test_it_is_ready_with_nothing_in_production_once_it_has_looked(world):
+    assert not world.watcher.ready
+    world.watcher.poll()
+    assert world.watcher.ready
+
+
+def test_it_is_not_ready_without_registry_and_without_cache(world):
+    world.registry.up = False
+    world.watcher.restore()
+    world.watcher.poll()
+    assert not world.watcher.ready
+
+
+def test_it_is_not_ready_before_what_the_first_look_found_is_live_or_has_failed(world):
+    world.registry.hold.clear()
+    world.registry.roll_out("red-blue", "1")
+    world.look()
+    assert not world.watcher.ready
+    with pytest.raises(Refused) as caught:
+        world.shelf.model("red-blue")
+    assert caught.value.code == "model_not_ready"
+    world.registry.hold.set()
+    world.look(lambda: world.live() == "1")
+    assert world.watcher.ready
+
+
+def test_the_default_model_is_the_configured_one_or_the_only_one(world):
+    with pytest.raises(Refused) as nothing:
+        world.shelf.default_model(None)
+    world.go_live("1", "a")
+    assert world.shelf.default_model(None).name == "a"
+    world.go_live("1", "b")
+    assert world.shelf.default_model("b").name == "b"
+    with pytest.raises(Refused) as several:
+        world.shelf.default_model(None)
+    assert (nothing.value.code, several.value.code) == ("no_model", "ambiguous_model")
+    assert "a, b" in several.value.message
