@@ -1,0 +1,153 @@
+"""Runs other programs, and is the only place here that does. Each gets a session of its own, so that Ctrl-C
+reaches the launcher alone, which then ends what it started in good order."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from infra.launcher.paths import ROOT
+from infra.launcher.problem import Problem
+
+
+class Answer(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+    @property
+    def ok(self) -> bool:
+        return self.status == 0
+
+    def last_words(self, lines: int = 12) -> str:
+        """The end of what it said, stderr first; never empty."""
+        said = (self.err.strip() or self.out.strip()).splitlines()[-lines:]
+        return "\n".join(said) or f"exit status {self.status}, without a word"
+
+
+NOT_FOUND = 127
+TIMED_OUT = 124
+
+
+def ask(command: Sequence[str], seconds: float = 60, environment: Mapping[str, str] | None = None) -> Answer:
+    """Runs to the end and keeps the output. A missing program answers 127, one that hangs 124; never raises
+    for it.
+    """
+    try:
+        process = _start(command, subprocess.PIPE, subprocess.PIPE, environment)
+    except OSError as error:
+        return Answer(NOT_FOUND, "", f"{command[0]}: {error.strerror}")
+    try:
+        out, err = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        end(process)
+        return Answer(TIMED_OUT, "", f"`{' '.join(command)}` did not answer within {seconds:g} seconds")
+    except BaseException:
+        end(process)
+        raise
+    return Answer(process.returncode, _text(out), _text(err))
+
+
+def lines_of(
+    command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """Yields what it prints line by line while it runs, and keeps all of it in `log`. A Problem if it fails."""
+    with log.open("wb") as file:
+        process = _start(command, subprocess.PIPE, subprocess.STDOUT, environment)
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                file.write(line)
+                file.flush()
+                yield _text(line).rstrip("\r\n")
+            status = process.wait()
+        except BaseException:
+            end(process)
+            raise
+    if status != 0:
+        raise Problem(f"`{' '.join(command)}` failed (exit status {status}).")
+
+
+class Background:
+    """A program that runs while something else is watched; its output goes to `log`."""
+
+    def __init__(
+        self, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self.log = log
+        with log.open("wb") as file:
+            self._process = _start(command, file, subprocess.STDOUT, environment)
+
+    def status(self) -> int | None:
+        """The exit status, or None while it runs."""
+        return self._process.poll()
+
+    def end(self) -> None:
+        end(self._process)
+
+
+def show(command: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
+    """Runs with this terminal's input and output; returns the exit status."""
+    process = subprocess.Popen(command, cwd=ROOT, env=_environment(environment))
+    try:
+        return process.wait()
+    except BaseException:
+        # It is in our session, so Ctrl-C has reached it as well.
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.terminate()
+        raise
+
+
+def end(process: subprocess.Popen[bytes], patience: float = 15) -> None:
+    """Asks the program and its children to stop, and makes them if they do not."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        if process.poll() is not None:
+            return
+        try:
+            os.killpg(process.pid, number)
+        except ProcessLookupError:
+            pass
+        try:
+            process.wait(timeout=patience)
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def last_lines(path: Path, count: int) -> list[str]:
+    """The last lines of a log that say something."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    return [line for line in text.splitlines() if line.strip()][-count:]
+
+
+def _start(
+    command: Sequence[str],
+    out: int | IO[bytes],
+    err: int,
+    environment: Mapping[str, str] | None,
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=_environment(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=out,
+        stderr=err,
+        start_new_session=True,
+    )
+
+
+def _environment(more: Mapping[str, str] | None) -> dict[str, str]:
+    return {**os.environ, "DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain", **(more or {})}
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", errors="replace")
