@@ -1,5 +1,5 @@
-"""Builds our own images, and knows when there is nothing to build: the same sources made the images that are
-there.
+"""Builds our own images, and knows when there is nothing to build: those there were made of the same
+sources.
 """
 
 from __future__ import annotations
@@ -53,8 +53,9 @@ def run(plan: Plan, screen: Screen) -> None:
         said = "\n".join(f"    {line}" for line in last_lines(LOG, 15))
         raise Problem(
             f"An image could not be built. The end of the log:\n{said}",
-            f"All of it is in {short(LOG)}. Nothing was started. What was built is kept: run the same command again "
-            "when the cause is gone. Where no package mirror was reached, see that apt-get and pip work on this host.",
+            f"All of it is in {short(LOG)}. Nothing was started, and what was built is kept: "
+            "run the same command again when the cause is gone. Where no mirror was reached, see that "
+            "apt-get and pip work on this machine.",
         ) from problem
     screen.clear()
     _write_notes(plan)

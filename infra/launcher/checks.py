@@ -103,7 +103,7 @@ def compose_is_new_enough(version: str | None) -> Check:
             "compose",
             BAD,
             "The Compose plug-in is missing: `docker compose version` does not work.",
-            "Run `./slipway install-docker` (Debian, Ubuntu), or install docker-compose-plugin 2.20 or newer.",
+            "Run `./slipway install-docker` (Debian, Ubuntu), or install docker-compose-plugin, 2.20 or up.",
         )
     if version_of(version) >= OLDEST_COMPOSE:
         return Check("compose", GOOD, f"Docker Compose {version.lstrip('v')}")
@@ -150,7 +150,7 @@ def enough_disk(free: int | None, folder: str, built: bool) -> Check:
         "disk",
         BAD,
         f"{size(free)} are free at {folder}, where Docker keeps images and data; {size(needed)} are needed.",
-        "Free some: `docker system df` shows what Docker holds, `docker builder prune` drops old build layers.",
+        "Free some: `docker system df` shows what Docker holds, `docker builder prune` drops build layers.",
     )
 
 

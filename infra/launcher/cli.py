@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         print(f"slipway: {problem}", file=sys.stderr)
         return problem.status if isinstance(problem, Problem) else FAILED
-    except (PermissionError, FileNotFoundError, OSError) as error:
+    except OSError as error:
         screen.clear()
         print(f"slipway: {error}", file=sys.stderr)
         if isinstance(error, PermissionError):
@@ -57,9 +57,10 @@ def split_extra(arguments: Sequence[str]) -> list[str]:
 def parser() -> argparse.ArgumentParser:
     whole = argparse.ArgumentParser(
         prog="slipway",
-        description="Starts and looks after a Slipway platform: notebooks, tracking and model serving in one stack.",
-        epilog="Options of the platform itself are variables in .env; .env.example lists them. `./slipway COMMAND "
-        "--help` has examples.\nExit status: 0 done, 1 tried and failed, 2 not ready or wrong usage, 130 stopped by Ctrl-C.",
+        description="Starts and looks after a Slipway platform: notebooks, tracking, model serving.",
+        epilog="Options of the platform itself are variables in .env; .env.example lists them.\n"
+        "`./slipway COMMAND --help` has examples.\n"
+        "Exit status: 0 done, 1 tried and failed, 2 not ready or wrong usage, 130 stopped by Ctrl-C.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = whole.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -77,8 +78,8 @@ def parser() -> argparse.ArgumentParser:
     one = command(
         "up",
         "check the machine, build, start, wait, and say how to log in",
-        "Checks the machine before anything is changed, builds what is not built, starts the stack, waits until every\n"
-        "service is healthy and tells the addresses and how to log in. Run again, it changes nothing.",
+        "Checks the machine before anything is changed, builds what is not built, starts the stack,\n"
+        "waits until every service is healthy, and tells the addresses and how to log in.\nRun again, it changes nothing.",
         "  ./slipway up                          start, or find it running\n"
         "  sudo ./slipway up --install-docker    on a bare Debian or Ubuntu server\n"
         "  ./slipway up --offline                build what a container registry would have given\n"
@@ -146,8 +147,8 @@ def parser() -> argparse.ArgumentParser:
     one = command(
         "test",
         "run the tests and say what was skipped and why",
-        "Makes an environment for the tests in .slipway/ and runs the levels in order. The end-to-end tests bring up a\n"
-        "stack of their own, with other names and ports.",
+        "Makes an environment for the tests in .slipway/ and runs the levels in order. The end-to-end\n"
+        "tests bring up a stack of their own, with other names and ports.",
         "  ./slipway test                         everything\n"
         "  ./slipway test unit integration        these levels\n"
         "  ./slipway test unit -k launcher        tests whose name matches\n"
@@ -163,9 +164,10 @@ def parser() -> argparse.ArgumentParser:
     one = command(
         "install-docker",
         "install a Docker Engine with Compose and Buildx",
-        "Says what it will do, then installs what is missing from the distribution's own packages and starts the engine.\n"
-        "Debian 12 and 13, Ubuntu 22.04 and newer; needs root.",
-        "  sudo ./slipway install-docker\n  sudo ./slipway install-docker --yes    ask nothing, as in a script",
+        "Says what it will do, then installs what is missing from the distribution's own packages and\n"
+        "starts the engine. Debian 12 and 13, Ubuntu 22.04 and newer; needs root.",
+        "  sudo ./slipway install-docker\n"
+        "  sudo ./slipway install-docker --yes    ask nothing, as in a script",
     )
     one.add_argument("--yes", action="store_true", help="do not ask before installing")
     one.set_defaults(run=_install_docker)
@@ -173,7 +175,7 @@ def parser() -> argparse.ArgumentParser:
     one = command(
         "admin-password",
         "show the first administrator's one-time password",
-        "Shows the name and the one-time password of the first administrator until the password has been changed.",
+        "Shows the name and the one-time password of the first administrator until it has been changed.",
         "  ./slipway admin-password",
     )
     one.set_defaults(run=_admin_password)
@@ -181,8 +183,8 @@ def parser() -> argparse.ArgumentParser:
     one = command(
         "doctor",
         "all checks, and what runs; changes nothing",
-        "Runs every check of `up` and tells versions, free disk, images and services. Changes nothing. Exit status 2 if\n"
-        "something stands in the way of `up`, 1 if a service that runs is not well.",
+        "Runs every check of `up` and tells versions, free disk, images and services. Changes nothing.\n"
+        "Exit status 2 if something stands in the way of `up`, 1 if a service that runs is not well.",
         "  ./slipway doctor                 attach its output to a report of a fault",
     )
     one.set_defaults(run=_doctor)

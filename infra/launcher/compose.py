@@ -105,7 +105,9 @@ def scale_of(service: Mapping[str, Any]) -> int:
 
 
 def hashes(project: str) -> dict[str, str]:
-    """Compose's own digest of each service's configuration, which it also writes on the containers it makes."""
+    """Compose's own digest of each service's configuration, which it also writes on the containers it
+    makes.
+    """
     return parse_hashes(ask(command(project, "config", "--hash", "*")).out)
 
 

@@ -20,9 +20,8 @@ def run(screen: Screen) -> int:
     chosen = settings.load()
     found, facts = checks.run(chosen)
     screen.say("Machine")
-    screen.say(
-        f"  Python {platform.python_version()} on {facts.engine.system if facts.engine else platform.platform()}"
-    )
+    system = facts.engine.system if facts.engine else platform.platform()
+    screen.say(f"  Python {platform.python_version()} on {system}")
     for check in found:
         show(check, screen)
     screen.say("\nConfiguration")
@@ -71,9 +70,8 @@ def show_images(chosen: settings.Settings, facts: Facts, screen: Screen) -> None
         screen.say("  Offline: .env names images that were built here.")
     elif absent:
         reached = registry_reachable(absent[0])
-        screen.say(
-            f"  {'Online: the registry of' if reached else 'Offline: no registry is reached for'} {absent[0]}."
-        )
+        found = "Online: the registry answers for" if reached else "Offline: no registry is reached for"
+        screen.say(f"  {found} {absent[0]}.")
     else:
         screen.say("  No registry is needed: every image is here.")
 

@@ -74,7 +74,7 @@ def to_write(variables: Mapping[str, str], operators_text: str, values: Mapping[
     override = variables.get("COMPOSE_FILE", "").split(":")[-1]
     if operators.get("COMPOSE_FILE") and override and override not in values.get("COMPOSE_FILE", ""):
         raise Problem(
-            f"COMPOSE_FILE in .env is {operators['COMPOSE_FILE']}, without {override}, which the offline images need.",
+            f"COMPOSE_FILE in .env is {operators['COMPOSE_FILE']}; the offline images need {override} in it.",
             f"Make it COMPOSE_FILE=compose.yaml:{override}:… with your own files after these two.",
             PRECONDITION,
         )
@@ -97,8 +97,8 @@ def pull(names: Iterable[str], screen: Screen) -> None:
         if not answer.ok:
             raise Problem(
                 f"The image {name} could not be pulled: {answer.last_words(2)}",
-                "Where no registry is reached: `./slipway up --offline`. Behind a proxy or a mirror: set it for the "
-                "Docker Engine, or name your own image in .env (.env.example, section Images).",
+                "Where no registry is reached: `./slipway up --offline`. Behind a proxy or a mirror: tell "
+                "the Docker Engine of it, or name your own image in .env (.env.example, section Images).",
             )
         screen.good(f"pulled {name}")
 

@@ -39,7 +39,9 @@ def password(chosen: Settings) -> tuple[str, str]:
 
 
 def tell(chosen: Settings, screen: Screen) -> None:
-    """Prints addresses and log-in; a hub that cannot tell the password is no failure of what was done before."""
+    """Prints addresses and log-in; a hub that cannot tell the password is no failure of what was done
+    before.
+    """
     screen.say()
     for line in addresses(chosen):
         screen.say(line)

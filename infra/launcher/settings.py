@@ -86,7 +86,9 @@ def public_url(values: Mapping[str, str], http_port: int) -> str:
 
 
 def missing_companions(values: Mapping[str, str], secrets: frozenset[str]) -> list[str]:
-    """Options that are set without another they need; `secrets` are the files the operator put into secrets/."""
+    """Options that are set without another they need; `secrets` are the files the operator put into
+    secrets/.
+    """
     wrong = []
     if values.get("OIDC_ISSUER") and not values.get("OIDC_CLIENT_ID"):
         wrong.append(

@@ -3,6 +3,7 @@ reaches the launcher alone, which then ends what it started in good order."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -55,7 +56,9 @@ def ask(command: Sequence[str], seconds: float = 60, environment: Mapping[str, s
 def lines_of(
     command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
 ) -> Iterator[str]:
-    """Yields what it prints line by line while it runs, and keeps all of it in `log`. A Problem if it fails."""
+    """Yields what it prints line by line while it runs, and keeps all of it in `log`. A Problem if it
+    fails.
+    """
     with log.open("wb") as file:
         process = _start(command, subprocess.PIPE, subprocess.STDOUT, environment)
         try:
@@ -109,10 +112,8 @@ def end(process: subprocess.Popen[bytes], patience: float = 15) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
         if process.poll() is not None:
             return
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
-        except ProcessLookupError:
-            pass
         try:
             process.wait(timeout=patience)
         except subprocess.TimeoutExpired:

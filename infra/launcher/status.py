@@ -1,4 +1,6 @@
-"""`./slipway status`: how each service and each user's server is, and what memory it takes. Changes nothing."""
+"""`./slipway status`: how each service and each user's server is, and what memory it takes. Changes
+nothing.
+"""
 
 from __future__ import annotations
 

@@ -129,10 +129,9 @@ def summary(results: Sequence[Result]) -> list[str]:
     """A line for each level, each skip with its reason, and the totals alone on the last line."""
     lines = ["", "Summary"]
     for result in results:
-        line = f"  {result.level:<12} {result.passed} passed, {result.failed} failed, {len(result.skipped)} skipped"
-        lines.append(
-            f"{line}  ({seconds(result.seconds)})" + (f"  ✗ {result.crashed}" if result.crashed else "")
-        )
+        counts = f"{result.passed} passed, {result.failed} failed, {len(result.skipped)} skipped"
+        trouble = f"; {result.crashed}" if result.crashed else ""
+        lines.append(f"  {result.level:<12} {counts}  ({seconds(result.seconds)}){trouble}")
         lines += [f"      skipped {name}: {reason or 'no reason given'}" for name, reason in result.skipped]
     totals = [sum(column) for column in zip(*((r.passed, r.failed, len(r.skipped)) for r in results))]  # noqa: B905
     passed, failed, skipped = totals
@@ -151,7 +150,9 @@ def exit_status(results: Sequence[Result]) -> int:
 
 
 def ensure_environment(screen: Screen) -> None:
-    """A virtual environment with exactly what tests/requirements.txt locks; made anew when that file changes."""
+    """A virtual environment with exactly what tests/requirements.txt locks; made anew when that file
+    changes.
+    """
     python = find_python()
     mark, wanted = VENV / "slipway-lock", f"{python} {hashlib.sha256(LOCK.read_bytes()).hexdigest()}"
     if mark.exists() and mark.read_text() == wanted:
@@ -179,7 +180,7 @@ def ensure_environment(screen: Screen) -> None:
         said = "\n".join(f"    {line}" for line in last)
         raise Problem(
             f"The tests' packages could not be installed:\n{said}",
-            "See that pip reaches its index on this machine; all of the log is in .slipway/logs/venv-test.log.",
+            "See that pip reaches its index on this machine; the whole log is .slipway/logs/venv-test.log.",
         ) from problem
     mark.write_text(wanted)
     screen.good("the tests' environment is ready")
@@ -195,7 +196,7 @@ def find_python() -> str:
         if found and ask([found, "-c", "import venv"], seconds=20).ok:
             return found
     raise Problem(
-        f"The tests need Python 3.11 or newer; this is {sys.version_info[0]}.{sys.version_info[1]}, and PATH has none.",
+        f"Tests need Python 3.11 or newer; this is {'.'.join(map(str, sys.version_info[:2]))}.",
         "Install one (`sudo apt-get install python3.11 python3.11-venv`) and run this again.",
         PRECONDITION,
     )
@@ -216,7 +217,9 @@ def needs_browser(levels: Sequence[str]) -> bool:
 
 
 def ensure_browser(screen: Screen) -> str | None:
-    """The path of a Chromium; installed with apt where that can be done, else None and a line on what to do."""
+    """The path of a Chromium; installed with apt where that can be done, else None and a line on what to
+    do.
+    """
     found = find_browser()
     if not found and install_packages(["chromium", "fonts-dejavu-core"], screen, only_debian=True):
         found = find_browser()
@@ -233,7 +236,9 @@ def find_browser() -> str | None:
 
 
 def install_packages(packages: Sequence[str], screen: Screen, only_debian: bool = False) -> bool:
-    """Installs with apt where this is root on Debian (or Ubuntu); false where it is not, or where it failed."""
+    """Installs with apt where this is root on Debian (or Ubuntu); false where it is not, or where it
+    failed.
+    """
     system = read_os_release().get("ID", "")
     # Ubuntu's chromium package is a stub for snap, which does not work without an init system.
     if os.geteuid() != 0 or system not in (("debian",) if only_debian else ("debian", "ubuntu")):

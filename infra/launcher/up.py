@@ -33,7 +33,9 @@ class Options(NamedTuple):
 
 
 def run(options: Options, screen: Screen) -> int:
-    """Brings the stack up, or finds it up. Returns 0, or raises a Problem when it has been put back in order."""
+    """Brings the stack up, or finds it up. Returns 0, or raises a Problem when it has been put back in
+    order.
+    """
     chosen = settings.load()
     if options.install_docker:
         ensure_docker(options.yes)
