@@ -50,7 +50,9 @@ def run(chosen: Settings, secrets: Path = ROOT / "secrets") -> tuple[list[Check]
     """Looks at the machine. Changes nothing; what cannot be looked at because of an earlier failure is left
     out.
     """
-    checks, plan, containers = [], None, ()
+    checks: list[Check] = []
+    plan: compose.Plan | None = None
+    containers: list[Container] = []
     try:
         found: Engine | None = engine.look()
     except Problem as problem:
@@ -76,7 +78,8 @@ def run(chosen: Settings, secrets: Path = ROOT / "secrets") -> tuple[list[Check]
         containers = engine.containers(chosen.project)
         checks.append(enough_memory(found.memory_bytes))
         if found.is_here:
-            built = bool(plan) and len(engine.image_ids(plan.built_images())) == len(plan.built_images())
+            ours = plan.built_images() if plan else []
+            built = bool(ours) and set(ours) == set(engine.image_ids(ours))
             checks.append(enough_disk(free_bytes(Path(found.data_root)), found.data_root, built))
             checks += [
                 port_is_free(chosen, name, number, containers) for name, number in wanted_ports(chosen, plan)

@@ -78,8 +78,9 @@ def parser() -> argparse.ArgumentParser:
     one = command(
         "up",
         "check the machine, build, start, wait, and say how to log in",
-        "Checks the machine before anything is changed, builds what is not built, starts the stack,\n"
-        "waits until every service is healthy, and tells the addresses and how to log in.\nRun again, it changes nothing.",
+        "Checks the machine before anything is changed, builds what is not built, starts the stack, waits\n"
+        "until every service is healthy, and tells the addresses and how to log in. Run again, it changes\n"
+        "nothing.",
         "  ./slipway up                          start, or find it running\n"
         "  sudo ./slipway up --install-docker    on a bare Debian or Ubuntu server\n"
         "  ./slipway up --offline                build what a container registry would have given\n"

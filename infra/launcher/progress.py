@@ -71,7 +71,8 @@ class Watch:
     """
 
     def __init__(self, screen: Screen) -> None:
-        self.screen, self._began, self._told = screen, time.monotonic(), {}
+        self.screen, self._began = screen, time.monotonic()
+        self._told: dict[str, str] = {}
 
     def update(self, states: list[State]) -> None:
         width = max((len(state.service) for state in states), default=0)

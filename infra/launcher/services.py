@@ -99,10 +99,10 @@ def up_to_date(
     image_ids: Mapping[str, str],
 ) -> bool:
     """True if each container was made from the present configuration and the present image: nothing to do."""
-    services = {service.name: service for service in services}
+    known = {service.name: service for service in services}
     return all(
-        container.service in services
+        container.service in known
         and container.config_hash == hashes.get(container.service)
-        and container.image_id == image_ids.get(services[container.service].image)
+        and container.image_id == image_ids.get(known[container.service].image)
         for container in containers
     )
