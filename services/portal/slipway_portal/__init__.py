@@ -1,0 +1,1 @@
+"""The front page: what is here, and whether it answers."""
