@@ -60,9 +60,8 @@ class Stack:
             check=False,
         )
         if check and done.returncode:
-            pytest.fail(
-                f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
-            )
+            said = f"{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
+            pytest.fail(f"{' '.join(command)} ended with {done.returncode}:\n{said}")
         return done
 
 

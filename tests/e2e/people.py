@@ -43,7 +43,7 @@ def start_server(page: Page, name: str) -> float:
 
 
 def run_notebook(page: Page, name: str, path: str, minutes: float = 8) -> dict:
-    """Opens a notebook in JupyterLab, runs all of its cells and gives the saved notebook when every cell ran."""
+    """Opens a notebook in JupyterLab, runs all cells; gives the saved notebook when every cell ran."""
     page.goto(f"/user/{name}/lab/tree/{path}")
     expect(page.locator(".jp-NotebookPanel-toolbar")).to_be_visible(timeout=STARTING)
     # The kernel must be there first: cells that are run without one are not kept for it.

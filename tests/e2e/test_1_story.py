@@ -1,8 +1,8 @@
 """The story of the README, in its order: each test is a chapter and needs those before it.
 
 A data scientist signs up, is approved, runs the example notebook in a server of their own, sees the runs,
-registers the best model, rolls it out, and an application gets predictions for raw points. Then the platform is
-stopped and started, and everything is still there.
+registers the best model, rolls it out, and an application gets predictions for raw points. Then the
+platform is stopped and started, and everything is still there.
 """
 
 from __future__ import annotations
@@ -15,15 +15,18 @@ import pytest
 from click.testing import CliRunner
 from mlflow import MlflowClient
 from pipelines.cli import main as slipway_command
-from pipelines.red_blue.data import reference_set
 from playwright.sync_api import expect
 
+from pipelines.red_blue.data import reference_set
 from tests.e2e import people
 
 pytestmark = pytest.mark.browser
 
 SCIENTIST, PASSWORD = "ada", "lovelace-1843"
 NOTEBOOK = "examples/red-blue.ipynb"
+FIRST_CELL = """import mlflow
+with mlflow.start_run() as run:
+    print(run.data.tags['mlflow.user'])"""
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +86,7 @@ def test_the_first_cell_of_a_new_notebook_can_start_a_run(person, story):
                 "id": "first",
                 "metadata": {},
                 "outputs": [],
-                "source": "import mlflow\nwith mlflow.start_run() as run:\n    print(run.data.tags['mlflow.user'])",
+                "source": FIRST_CELL,
             }
         ],
         "metadata": {

@@ -1,4 +1,4 @@
-"""What must hold of the running containers: walls, secrets, memory, and that starting twice changes nothing."""
+"""What must hold of the running containers: walls, secrets, memory; and starting twice changes nothing."""
 
 from __future__ import annotations
 
@@ -55,14 +55,13 @@ def test_every_container_is_behind_the_same_walls(containers):
 
 def test_no_secret_is_in_the_inspection_or_the_process_list(stack, containers):
     volume = f"{stack.project}_secrets"
-    shown = stack.docker(
-        "run", "--rm", "--volume", f"{volume}:/store:ro", "--entrypoint", "python3", "slipway/secrets:dev", "-c",
-        "import json, pathlib; print(json.dumps({p.name: p.read_text() for p in pathlib.Path('/store').iterdir()}))",
-    )  # fmt: skip
+    read = "import json, pathlib as p; print(json.dumps({f.name: f.read_text() for f in p.Path('/s').iterdir()}))"
+    python = ("--entrypoint=python3", "slipway/secrets:dev", "-c", read)
+    shown = stack.docker("run", "--rm", f"--volume={volume}:/s:ro", *python)
     secrets = json.loads(shown.stdout)
     assert len(secrets) > 10
     everything = json.dumps(containers)
-    for name, one in containers.items():
+    for one in containers.values():
         if one["State"]["Running"]:
             everything += stack.docker("top", one["Id"], "-eo", "pid,args").stdout
         everything += stack.docker("logs", one["Id"]).stdout + stack.docker("logs", one["Id"]).stderr
@@ -73,7 +72,8 @@ def test_no_secret_is_in_the_inspection_or_the_process_list(stack, containers):
 def test_each_service_has_a_database_and_a_role_that_is_no_superuser(stack):
     sql = (
         "SELECT r.rolname, r.rolsuper OR r.rolcreatedb OR r.rolcreaterole, d.datname "
-        "FROM pg_roles r JOIN pg_database d ON d.datdba = r.oid WHERE r.rolcanlogin AND r.rolname <> 'postgres'"
+        "FROM pg_roles r JOIN pg_database d ON d.datdba = r.oid "
+        "WHERE r.rolcanlogin AND r.rolname <> 'postgres'"
     )
     rows = stack.compose("exec", "-T", "postgres", "psql", "-U", "postgres", "-Atc", sql).stdout.split()
     assert {tuple(row.split("|")) for row in rows} == {
@@ -93,8 +93,9 @@ def test_a_missing_secret_stops_the_service_with_a_sentence(stack, containers, s
     ]
     entrypoint, *arguments = [*(one["Config"]["Entrypoint"] or []), *(one["Config"]["Cmd"] or [])]
     stopped = stack.docker(
-        "run", "--rm", "--tmpfs=/run/secrets", "--tmpfs=/var/cache/serving:mode=1777", f"--user={one['Config']['User']}",
-        *environment, *mounts, f"--entrypoint={entrypoint}", one["Image"], *arguments, check=False, timeout=90,
+        "run", "--rm", "--tmpfs=/run/secrets", "--tmpfs=/var/cache/serving:mode=1777",
+        f"--user={one['Config']['User']}", *environment, *mounts, f"--entrypoint={entrypoint}",
+        one["Image"], *arguments, check=False, timeout=90,
     )  # fmt: skip
     output = stopped.stdout + stopped.stderr
     assert stopped.returncode not in (0, 124), output

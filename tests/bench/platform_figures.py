@@ -1,0 +1,186 @@
+"""Measures the platform as an operator meets it and prints the README's table.
+
+    .slipway/venv-test/bin/python -m tests.bench.platform_figures [--from-nothing]
+
+It starts a stack of its own (project slipway-bench) and removes it again. `--from-nothing` first removes
+Slipway's images and the engine's build cache, so that the first start is a new machine's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+from playwright.sync_api import sync_playwright
+
+from tests.e2e import people
+from tests.e2e.conftest import QUIET, REPOSITORY, Stack, free_port
+
+PROJECT = "slipway-bench"
+UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "B": 1}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--from-nothing", action="store_true", help="remove images and build cache first")
+    arguments = parser.parse_args()
+    port = free_port()
+    environment = {
+        **os.environ,
+        "COMPOSE_PROJECT_NAME": PROJECT,
+        "HTTP_PORT": str(port),
+        "HTTPS_PORT": str(free_port()),
+        "PUBLIC_URL": f"http://localhost:{port}",
+    }
+    stack = Stack(environment)
+    stack.slipway("down", "--volumes", "--yes", check=False)
+    if arguments.from_nothing:
+        remove_images(stack)
+    rows = Rows()
+    try:
+        measure(stack, f"http://localhost:{port}", rows, arguments.from_nothing)
+    finally:
+        stack.slipway("down", "--volumes", "--yes", check=False)
+    print(rows.table())
+    return 0
+
+
+class Rows(list):
+    @contextmanager
+    def timed(self, what: str) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        self.note(what, f"{time.monotonic() - began:.0f} s")
+
+    def note(self, what: str, figure: str) -> None:
+        print(f"{what}: {figure}", file=sys.stderr, flush=True)
+        self.append((what, figure))
+
+    def table(self) -> str:
+        return "\n".join(
+            ["| what | measured |", "| --- | --- |", *(f"| {what} | {figure} |" for what, figure in self)]
+        )
+
+
+def measure(stack: Stack, url: str, rows: Rows, from_nothing: bool) -> None:
+    began = time.monotonic()
+    with rows.timed(
+        "`./slipway up`, no images, no volumes" if from_nothing else "`./slipway up`, new volumes"
+    ):
+        stack.slipway("up", timeout=3600)
+    with browser() as page:
+        page.context.set_default_timeout(60_000)
+        token = log_in(page, stack, url)
+        first_prediction(url, token)
+        rows.note(
+            "… to the first prediction (log in, train one sample, register, roll out, predict)",
+            f"{time.monotonic() - began:.0f} s",
+        )
+        time.sleep(60)
+        memory_at_rest(stack, rows)
+        page.set_default_timeout(people.STARTING)
+        rows.note(
+            "a notebook server's start, to JupyterLab on the screen",
+            f"{people.start_server(page, 'admin'):.0f} s",
+        )
+    with rows.timed("`./slipway up`, when it is up"):
+        stack.slipway("up")
+    with rows.timed("`./slipway down`"):
+        stack.slipway("down")
+    with rows.timed("`./slipway up`, images and data there"):
+        stack.slipway("up")
+    image_sizes(stack, rows)
+
+
+@contextmanager
+def browser():
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=[*QUIET, "--no-sandbox"])
+        yield chromium.new_page()
+        chromium.close()
+
+
+def log_in(page, stack: Stack, url: str) -> str:
+    name, password = stack.slipway("admin-password").stdout.split()[-2:]
+    page.goto(f"{url}/hub/login")
+    page.fill("#username_input", name)
+    page.fill("#password_input", password)
+    page.click("#login_submit")
+    page.goto(f"{url}/hub/token")
+    page.get_by_role("button", name=re.compile("Request new API token", re.I)).click()
+    return page.locator("#token-result").inner_text().strip()
+
+
+def first_prediction(url: str, token: str) -> None:
+    environment = {
+        **os.environ,
+        "MLFLOW_TRACKING_URI": f"{url}/mlflow",
+        "MLFLOW_TRACKING_TOKEN": token,
+        "SLIPWAY_SERVING_URL": f"{url}/serving",
+        "PYTHONPATH": str(REPOSITORY),
+    }
+
+    def run(*command: str) -> None:
+        subprocess.run(
+            [sys.executable, "-m", *command], env=environment, cwd=REPOSITORY, check=True, stdout=sys.stderr
+        )
+
+    run("pipelines.red_blue", "train", "--model", "knn", "--sample", "1")
+    run(
+        "pipelines.cli",
+        "register",
+        "--best",
+        "reference_accuracy",
+        "--experiment",
+        "red-blue",
+        "--name",
+        "red-blue",
+    )
+    run("pipelines.cli", "rollout", "red-blue", "1", "--reason", "the first")
+    answer = httpx.post(
+        f"{url}/serving/predict", json={"inputs": [{"Coord_X": 1.0, "Coord_Y": 2.0}]}, timeout=30
+    )
+    answer.raise_for_status()
+
+
+def memory_at_rest(stack: Stack, rows: Rows) -> None:
+    ids = stack.docker(
+        "ps", "--quiet", "--filter", f"label=com.docker.compose.project={PROJECT}"
+    ).stdout.split()
+    shown = stack.docker("stats", "--no-stream", "--format", "{{json .}}", *ids).stdout
+    used = {}
+    for line in shown.splitlines():
+        one = json.loads(line)
+        number, unit = re.match(r"([\d.]+)(\w+)", one["MemUsage"]).groups()
+        used[one["Name"].removeprefix(f"{PROJECT}-").rsplit("-", 1)[0]] = float(number) * UNITS[unit] / 2**20
+    parts = ", ".join(f"{name} {size:.0f}" for name, size in sorted(used.items(), key=lambda item: -item[1]))
+    rows.note("memory of the whole stack at rest", f"{sum(used.values()):.0f} MiB ({parts})")
+
+
+def image_sizes(stack: Stack, rows: Rows) -> None:
+    listing = stack.docker(
+        "images", "--format", "{{.Repository}} {{.Size}}", "--filter", "reference=slipway*/*"
+    ).stdout
+    sizes = {line.split()[0]: line.split()[1] for line in listing.splitlines()}
+    rows.note("image sizes", ", ".join(f"{name} {size}" for name, size in sorted(sizes.items())))
+
+
+def remove_images(stack: Stack) -> None:
+    listing = stack.docker("images", "--quiet", "--filter", "reference=slipway*/*").stdout.split()
+    if listing:
+        stack.docker("rmi", "--force", *dict.fromkeys(listing), check=False)
+    stack.docker("builder", "prune", "--all", "--force")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
