@@ -182,6 +182,9 @@ def wanted_ports(chosen: Settings, plan: compose.Plan | None) -> list[tuple[str,
 def port_is_free(chosen: Settings, variable: str, number: int, containers: Iterable[Container]) -> Check:
     """Looks at the port unless our own running stack holds it."""
     if any(one.state == "running" and number in one.ports for one in containers):
+        # Any port of the address tells whether the address, which may be new in .env, is this machine's.
+        if ports.look(chosen.bind_address, 0) == ports.NO_SUCH_ADDRESS:
+            return port_check(chosen.bind_address, variable, number, ports.NO_SUCH_ADDRESS, None)
         return Check("port", GOOD, f"port {number} is held by this stack")
     state = ports.look(chosen.bind_address, number)
     who = None

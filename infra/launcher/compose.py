@@ -91,10 +91,16 @@ def plan_of(config: Mapping[str, Any]) -> Plan:
                 image=with_tag(service.get("image") or f"{config['name']}-{name}"),
                 is_job=name in awaited or service.get("restart") == "no",
                 build=service.get("build"),
-                ports=tuple(int(p["published"]) for p in service.get("ports") or [] if p.get("published")),
+                ports=published(service),
             )
         )
     return Plan(config["name"], tuple(services))
+
+
+def published(service: Mapping[str, Any]) -> tuple[int, ...]:
+    """Ports of the machine; a range, of which the engine picks one that is free, needs no look."""
+    texts = (str(port.get("published", "")) for port in service.get("ports") or [])
+    return tuple(int(text) for text in texts if text.isdigit())
 
 
 def scale_of(service: Mapping[str, Any]) -> int:

@@ -5,6 +5,7 @@ nothing.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -68,7 +69,9 @@ def look() -> Engine:
     # `docker info` ends with 0 or 1 depending on the client's version; what it found is what counts.
     if answer.status == NOT_FOUND or not facts.get("ServerVersion"):
         errors = " ".join(facts.get("ServerErrors") or []) or answer.err
-        raise unreachable(answer.status == NOT_FOUND, errors, has_systemd=_has_systemd())
+        raise unreachable(
+            answer.status == NOT_FOUND, errors, _has_systemd(), os.environ.get("DOCKER_HOST", "")
+        )
     return Engine(
         version=facts["ServerVersion"],
         memory_bytes=int(facts.get("MemTotal", 0)),
@@ -79,7 +82,7 @@ def look() -> Engine:
     )
 
 
-def unreachable(no_client: bool, said: str, has_systemd: bool) -> Problem:
+def unreachable(no_client: bool, said: str, has_systemd: bool, docker_host: str = "") -> Problem:
     """Why no engine answers, in words, with the remedy that fits."""
     if no_client:
         return Problem(
@@ -91,6 +94,12 @@ def unreachable(no_client: bool, said: str, has_systemd: bool) -> Problem:
         return Problem(
             "Your user may not use the Docker Engine (permission denied on its socket).",
             "Run it with sudo, or let yourself in: `sudo usermod -aG docker $USER`, then log in again.",
+            PRECONDITION,
+        )
+    if docker_host:
+        return Problem(
+            f"DOCKER_HOST is {docker_host}, and no Docker Engine answers there.",
+            "Unset DOCKER_HOST to use the engine of this machine, or start that one.",
             PRECONDITION,
         )
     start = (

@@ -88,6 +88,19 @@ def states_of(
     return states
 
 
+def without_leftovers(states: Iterable[State], before: Iterable[Container]) -> list[State]:
+    """The same states, but what had failed before and has not been touched since waits for its turn."""
+    untouched = {(one.id, one.state, one.started_at) for one in before}
+    return [
+        state._replace(phase=WAITING, words="waits for its turn")
+        if state.phase == FAILED
+        and state.container
+        and (state.container.id, state.container.state, state.container.started_at) in untouched
+        else state
+        for state in states
+    ]
+
+
 def all_well(states: Iterable[State]) -> bool:
     return all(state.phase == WELL for state in states)
 

@@ -124,4 +124,5 @@ def unknown_options(written: Mapping[str, str], example: str) -> list[str]:
 
 def unknown_options_here() -> list[str]:
     """The same for this checkout."""
-    return unknown_options(dotenv.parse(dotenv.outside_of(dotenv.read(DOTENV))), dotenv.read(EXAMPLE))
+    example = dotenv.read(EXAMPLE)
+    return unknown_options(dotenv.parse(dotenv.outside_of(dotenv.read(DOTENV))), example) if example else []

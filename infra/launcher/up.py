@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from infra.launcher import build, checks, compose, engine, images, login, services, settings
@@ -65,7 +66,8 @@ def ensure_docker(yes: bool) -> None:
 
 
 def show(found: Sequence[checks.Check], screen: Screen) -> None:
-    good = [check.words for check in found if check.verdict == checks.GOOD]
+    telling = ("engine", "compose", "memory", "disk")
+    good = [check.words for check in found if check.verdict == checks.GOOD and check.name in telling]
     if good and not any(check.verdict == checks.BAD for check in found):
         screen.good("This machine will do: " + ", ".join(good))
     for check in found:
@@ -137,9 +139,10 @@ def wait(plan: Plan, before: Sequence[Container], timeout: float, screen: Screen
         while True:
             status = process.status()
             states = services.states_of(plan.services, engine.containers(plan.project), restarts)
-            watch.update(states)
+            fresh = services.without_leftovers(states, before)
+            watch.update(fresh if status is None else states)
             if status is not None and status != 0:
-                raise failure(states, log, "Compose could not start it.")
+                raise failure(fresh, log, "Compose could not start it.")
             if status == 0:
                 all_started = all_started or time.monotonic()
                 if services.all_well(states):
@@ -167,7 +170,7 @@ def gave_up(states: Sequence[State], all_started: float | None) -> bool:
     return any(not (state.words == "unhealthy" and may_recover) for state in bad)
 
 
-def failure(states: Sequence[State], log: object, what: str) -> Problem:
+def failure(states: Sequence[State], log: Path, what: str) -> Problem:
     """What went wrong, with the last lines of each service that failed."""
     bad = [state for state in states if state.phase == FAILED]
     late = [state for state in states if state.phase != WELL] if not bad else []
@@ -177,12 +180,12 @@ def failure(states: Sequence[State], log: object, what: str) -> Problem:
         said = engine.log_of(state.container.id, LOG_LINES) if state.container else []
         parts += [f"      {line}" for line in said]
     if not bad:
-        parts += [f"    {line}" for line in last_lines(log, LOG_LINES)]  # type: ignore[arg-type]
-    names = " ".join(state.service for state in bad)
+        parts += [f"    {line}" for line in last_lines(log, LOG_LINES)]
+    names = "".join(f" {state.service}" for state in bad)
     return Problem(
         "\n".join(parts),
-        f"Correct that and run `./slipway up` again; `./slipway logs {names}`".rstrip()
-        + f" shows more, {short(log)} what Compose did.",  # type: ignore[arg-type]
+        f"Correct that and run `./slipway up` again; `./slipway logs{names}` shows more, "
+        f"{short(log)} what Compose did.",
     )
 
 
