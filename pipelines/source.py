@@ -16,7 +16,9 @@ class Commit:
 
 
 def commit_of(folder: Path) -> Commit | None:
-    """The commit of a folder that git tracks; None without git, or for a copy that merely lies inside a clone."""
+    """The commit of a folder that git tracks; None without git, or for a copy that merely lies inside a
+    clone.
+    """
     if not (_git(folder, "ls-files", "--", ".") and (commit := _git(folder, "rev-parse", "HEAD"))):
         return None
     return Commit(commit, bool(_git(folder, "status", "--porcelain", "--", ".")))
@@ -24,8 +26,8 @@ def commit_of(folder: Path) -> Commit | None:
 
 def _git(folder: Path, *arguments: str) -> str | None:
     try:
-        done = subprocess.run(  # noqa: S603
-            ["git", "-C", str(folder), *arguments],  # noqa: S607
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments],
             capture_output=True,
             text=True,
             timeout=10,

@@ -1,4 +1,6 @@
-"""The tracking server that the environment names: a client for it, links into its UI, and its errors in plain words."""
+"""The tracking server that the environment names: a client for it, links into its UI, and its errors in
+plain words.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ from urllib.parse import quote
 import requests
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException, RestException
 
 from .errors import PipelineError, first_line
@@ -19,7 +22,9 @@ _REFUSED = {"PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"}
 
 
 def client(tracking_uri: str | None) -> MlflowClient:
-    """A client that gives up on a silent server after seconds, not after MLflow's minutes; raises PipelineError."""
+    """A client that gives up on a silent server after seconds, not after MLflow's minutes; raises
+    PipelineError.
+    """
     if not tracking_uri:
         raise PipelineError(
             "MLFLOW_TRACKING_URI is not set: give the address of the tracking server, "
@@ -46,10 +51,23 @@ def missing(error: MlflowException) -> bool:
     return error.error_code == NOT_FOUND
 
 
+def versions_of(client: MlflowClient, name: str) -> list[ModelVersion]:
+    """Every version of a registered model, the latest first; none for an unknown one."""
+    found: list[ModelVersion] = []
+    token = None
+    while True:
+        page = client.search_model_versions(f'name = "{name}"', max_results=1_000, page_token=token)
+        found += page
+        token = page.token
+        if not token:
+            return sorted(found, key=lambda one: int(one.version), reverse=True)
+
+
 def run_link(run: Run, environment: Mapping[str, str] = os.environ) -> str | None:
     """The run's page as a browser reaches it.
 
-    SLIPWAY_URL comes before the tracking URI, which names a host that only containers know; None without either.
+    SLIPWAY_URL comes before the tracking URI, which names a host that only containers know; None without
+    either.
     """
     public, uri = environment.get("SLIPWAY_URL"), environment.get("MLFLOW_TRACKING_URI", "")
     base = f"{public.rstrip('/')}/mlflow" if public else uri.rstrip("/") if uri.startswith("http") else None

@@ -1,1 +1,3 @@
-"""The worked example: tell red points from blue ones while the data's scale shifts. Start with `data` and `training`."""
+"""The worked example: tell red points from blue ones while the data's scale shifts. Start with `data` and
+`training`.
+"""

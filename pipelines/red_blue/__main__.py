@@ -32,8 +32,12 @@ def main() -> None:
 
 
 @main.command("make-data")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to write into.")
-@click.option("--seed", type=int, default=SEED, show_default=True, help="The same seed gives the same points.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to write into."
+)
+@click.option(
+    "--seed", type=int, default=SEED, show_default=True, help="The same seed gives the same points."
+)
 def make_data(out: Path, seed: int) -> None:
     """Write sample_01.csv … sample_10.csv and reference.csv.
 
@@ -45,14 +49,20 @@ def make_data(out: Path, seed: int) -> None:
     try:
         written = write_folder(generate(seed), out)
     except OSError as error:
-        raise click.ClickException(f"{out} cannot be written ({error.strerror}): choose another --out") from error
+        raise click.ClickException(
+            f"{out} cannot be written ({error.strerror}): choose another --out"
+        ) from error
     click.echo(f"{len(written)} files in {out}: {written[0].name} … {written[-1].name}")
 
 
 @main.command()
-@click.option("--model", type=click.Choice([*MODELS, "all"]), default="all", show_default=True, help="What to train.")
+@click.option(
+    "--model", type=click.Choice([*MODELS, "all"]), default="all", show_default=True, help="What to train."
+)
 @click.option("--sample", default="all", show_default=True, help="Number of the sample, or all.")
-@click.option("--seed", type=int, default=SEED, show_default=True, help="For the data, the split and the forest.")
+@click.option(
+    "--seed", type=int, default=SEED, show_default=True, help="For the data, the split and the forest."
+)
 @click.option("--data", default=GENERATED, show_default=True, help="Folder with the CSV files, or generated.")
 @click.option("--experiment", help="MLflow experiment.  [default: MLFLOW_EXPERIMENT_NAME, else red-blue]")
 def train(model: str, sample: str, seed: int, data: str, experiment: str | None) -> None:
@@ -83,9 +93,10 @@ def train(model: str, sample: str, seed: int, data: str, experiment: str | None)
 def link_environment_command() -> None:
     """Let plain `mlflow run` of this project use the environment it is called from.
 
-    MLflow's default is to build a virtual environment with pyenv and a package index. It takes one that is already in
-    MLFLOW_ENV_ROOT (default ~/.mlflow/envs) under the name it would give: this puts a link there to the present one.
-    Needed once, and again after python_env.yaml has changed; `mlflow run --env-manager local` does without.
+    MLflow's default is to build a virtual environment with pyenv and a package index. It takes one that
+    is already in MLFLOW_ENV_ROOT (default ~/.mlflow/envs) under the name it would give: this puts a link
+    there to the present one. Needed once, and again after python_env.yaml has changed; `mlflow run
+    --env-manager local` does without.
     """
     try:
         link = link_environment()
@@ -108,7 +119,9 @@ def _samples(text: str, count: int) -> list[int]:
         return list(range(1, count + 1))
     if text.isdecimal() and 1 <= int(text) <= count:
         return [int(text)]
-    raise click.BadParameter(f"{text!r} does not exist: give a number from 1 to {count}, or all", param_hint="--sample")
+    raise click.BadParameter(
+        f"{text!r} does not exist: give a number from 1 to {count}, or all", param_hint="--sample"
+    )
 
 
 def _train_all(points: DataSet, models: list[str], samples: list[int], seed: int) -> None:
@@ -124,7 +137,8 @@ def _train_all(points: DataSet, models: list[str], samples: list[int], seed: int
             score = run.data.metrics[PRIMARY_METRIC]
             best = max(best or (score, run.info.run_id), (score, run.info.run_id))
             click.echo(
-                f"[{done:>{len(str(total))}}/{total}] {model} on sample {trained.sample} of {len(points.samples)}: "
+                f"[{done:>{len(str(total))}}/{total}] {model} on sample {trained.sample} of "
+                f"{len(points.samples)}: "
                 f"accuracy {run.data.metrics['accuracy']:.3f} held out, {score:.4f} on the reference set "
                 f"({took:.1f} s)  {run_link(run) or run.info.run_id}"
             )

@@ -1,4 +1,5 @@
-"""The red/blue data as CSV files: `sample_01.csv` … and `reference.csv` in one folder. Whatever is wrong in them is
+"""The red/blue data as CSV files: `sample_01.csv` … and `reference.csv` in one folder. "
+"Whatever is wrong in them i"
 found here, with the file, the column, the row and the remedy."""
 
 from __future__ import annotations
@@ -43,11 +44,14 @@ def read_folder(folder: Path) -> DataSet:
     found = sorted(path.name for path in folder.glob("sample_*.csv"))
     expected = [sample_name(number) for number in range(1, len(found) + 1)]
     if not found:
-        raise BadData(f"{folder} holds no {sample_name(1)}: name the samples {sample_name(1)}, {sample_name(2)}, …")
+        raise BadData(
+            f"{folder} holds no {sample_name(1)}: name the samples {sample_name(1)}, {sample_name(2)}, …"
+        )
     if found != expected:
         wrong, right = next((have, want) for have, want in zip(found, expected, strict=True) if have != want)
         raise BadData(
-            f"{folder / wrong} is where {right} should be: number the samples from 01 without a gap, in two digits"
+            f"{folder / wrong} is where {right} should be: number the samples from 01 without a "
+            "gap, in two digits"
         )
     if not (folder / REFERENCE).is_file():
         raise BadData(f"{folder} holds no {REFERENCE}: add the points that every model is measured against")
@@ -57,7 +61,9 @@ def read_folder(folder: Path) -> DataSet:
 
 
 def read_file(path: Path) -> pd.DataFrame:
-    """One file as a frame with the columns Coord_X, Coord_Y (float64) and label (Red or Blue); raises BadData."""
+    """One file as a frame with the columns Coord_X, Coord_Y (float64) and label (Red or Blue); raises
+    BadData.
+    """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             return _parse(path, csv.reader(file))
@@ -66,7 +72,9 @@ def read_file(path: Path) -> pd.DataFrame:
     except csv.Error as error:
         raise BadData(f"{path} is not CSV ({error}): save it with commas between the columns") from None
     except OSError as error:
-        raise BadData(f"{path} cannot be read ({error.strerror}): check its name and its permissions") from None
+        raise BadData(
+            f"{path} cannot be read ({error.strerror}): check its name and its permissions"
+        ) from None
 
 
 def _parse(path: Path, lines) -> pd.DataFrame:
@@ -97,7 +105,9 @@ def _check_header(path: Path, names: list[str]) -> None:
     for column in COLUMNS:
         if column not in names:
             have = ", ".join(names) or "none"
-            raise BadData(f"{path}, row 1: the column {column} is missing (columns found: {have}): add or rename it")
+            raise BadData(
+                f"{path}, row 1: the column {column} is missing (columns found: {have}): add or rename it"
+            )
     for column in names:
         if column not in COLUMNS:
             raise BadData(

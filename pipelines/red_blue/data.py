@@ -1,4 +1,6 @@
-"""The red/blue data: ten samples whose scale shifts and one reference set, made from a seed. Reading CSV is `csv_files`."""
+"""The red/blue data: ten samples whose scale shifts and one reference set, made from a seed. Reading CSV is
+`csv_files`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Makes the bare `mlflow run` of this project use the present environment, by MLflow's own cache of environments."""
+"""Makes the bare `mlflow run` of this project use the present environment, by MLflow's own cache of
+environments.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,12 @@ PROJECT = Path(__file__).parent
 
 
 def link_environment() -> Path:
-    """A link in MLFLOW_ENV_ROOT with the name MLflow gives this project's environment; the same when repeated.
+    """A link in MLFLOW_ENV_ROOT with the name MLflow gives this project's environment; the "
+    "same when repeated"
 
-    The name is a hash of python_env.yaml and the Python version, so the link serves every copy of the project that
-    asks for the same libraries. Raises PipelineError where there is no environment to link to.
+    The name is a hash of python_env.yaml and the Python version, so the link serves every copy of the
+    project that asks for the same libraries. Raises PipelineError where there is no environment to link
+    to.
     """
     here = Path(sys.prefix)
     if not (here / "bin" / "activate").is_file():
@@ -32,6 +36,8 @@ def link_environment() -> Path:
     if link.is_symlink():
         link.unlink()
     elif link.exists():
-        raise PipelineError(f"{link} is an environment that MLflow built: remove it first if the present one shall be used")
+        raise PipelineError(
+            f"{link} is an environment that MLflow built: remove it first if the present one shall be used"
+        )
     link.symlink_to(here)
     return link

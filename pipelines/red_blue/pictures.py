@@ -46,9 +46,14 @@ def confusion_picture(trained: Trained, reference: pd.DataFrame) -> Figure:
 
 
 def regions_picture(trained: Trained, reference: pd.DataFrame) -> Figure:
-    """What the model answers for every point of the plane, with the points it learned from and the reference set."""
+    """What the model answers for every point of the plane, with the points it learned from and the reference
+    set.
+    """
     figure = Figure(figsize=(11, 5.4), layout="constrained")
-    figure.suptitle(f"{trained.model_name}, sample {trained.sample}: decision regions in raw coordinates", fontweight="bold")
+    figure.suptitle(
+        f"{trained.model_name}, sample {trained.sample}: decision regions in raw coordinates",
+        fontweight="bold",
+    )
     everything = pd.concat([trained.training, trained.held_out, reference])
     low, high = everything[FEATURES].min() - 1, everything[FEATURES].max() + 1
     grid = _decide(trained.model, low, high)

@@ -1,4 +1,6 @@
-"""What a run of the red/blue example leaves in MLflow: everything another person needs to judge and repeat it."""
+"""What a run of the red/blue example leaves in MLflow: everything another person needs to judge and repeat
+it.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ from .training import Trained
 
 EXPERIMENT = "red-blue"
 MODEL = "model"
-# What the model is read with. The format is skops: unlike a pickle it runs no code when it is read, so the types
+# What the model is read with. The format is skops: unlike a pickle it runs no code when it is read, so the
+# types
 # that it may hold beside scikit-learn's plain ones are named.
 LIBRARIES = ["mlflow", "scikit-learn", "skops", "pandas", "numpy", "scipy"]
 TRUSTED_TYPES = {
@@ -30,16 +33,21 @@ TRUSTED_TYPES = {
 
 
 def choose_experiment(name: str | None = None) -> None:
-    """The named one, else what the environment says, else `red-blue`; a run that `mlflow run` began keeps its own."""
+    """The named one, else what the environment says, else `red-blue`; a run that `mlflow run` began keeps
+    its own.
+    """
     if "MLFLOW_RUN_ID" not in os.environ:
         mlflow.set_experiment(name or os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT)
 
 
 def record(trained: Trained, data: DataSet, nested: bool = False) -> mlflow.ActiveRun:
-    """Log one trained sample as a run of its own (or into the run that `mlflow run` began) and give that run."""
+    """Log one trained sample as a run of its own (or into the run that `mlflow run` began) and give that
+    run.
+    """
     with mlflow.start_run(run_name=run_name(trained), nested=nested) as run:
         mlflow.set_tags(_tags(trained, data))
-        # `mlflow run` has written its own parameters down already, as they were typed; they cannot be changed.
+        # `mlflow run` has written its own parameters down already, as they were typed; they cannot
+        # be changed.
         parameters = {**trained.parameters, "data_origin": data.origin}
         mlflow.log_params({name: value for name, value in parameters.items() if name not in run.data.params})
         sample, reference = _datasets(trained, data)

@@ -1,7 +1,8 @@
-"""Training on one sample after another, with a scaler that has seen every sample so far. Knows nothing of MLflow.
+"""Training on one sample after another, with a scaler that has seen every sample so far. Knows "
+"nothing of MLflow"
 
-The scaler goes on from sample to sample (`partial_fit`), so that it knows the whole range met so far; the classifier is
-trained on the present sample alone. The model that comes out holds both, so raw points go in.
+The scaler goes on from sample to sample (`partial_fit`), so that it knows the whole range met so far; the
+classifier is trained on the present sample alone. The model that comes out holds both, so raw points go in.
 """
 
 from __future__ import annotations
@@ -96,8 +97,12 @@ def split(frame: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     return tuple(train_test_split(frame, test_size=HELD_OUT, stratify=frame[TARGET], random_state=seed))
 
 
-def _cross_validate(trained: ClassifierMixin, before: MinMaxScaler, frame: pd.DataFrame, seed: int) -> np.ndarray:
-    """Accuracy in each fold; a fold's scaler knows the samples before and the fold's training part, nothing else."""
+def _cross_validate(
+    trained: ClassifierMixin, before: MinMaxScaler, frame: pd.DataFrame, seed: int
+) -> np.ndarray:
+    """Accuracy in each fold; a fold's scaler knows the samples before and the fold's training part, nothing
+    else.
+    """
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
     scores = []
     for learn, check in folds.split(frame[FEATURES], frame[TARGET]):
