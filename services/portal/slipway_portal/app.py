@@ -1,4 +1,4 @@
-"""The routes: the page, its state as JSON, its files. Who may see what is decided here; looks are in templates/."""
+"""The routes: the page, its state as JSON, its files. Who may see what is decided here, not how it looks."""
 
 from __future__ import annotations
 

@@ -28,7 +28,8 @@ def curl(public_url: str, models: tuple[ProductionModel, ...] | None) -> str:
     """
     usable = [model for model in models or () if model.columns and _known(model)]
     columns = usable[0].columns if usable else WORKED_EXAMPLE
-    path = f"/models/{quote(usable[0].name, safe='')}/predict" if usable and len(models or ()) > 1 else "/predict"
+    by_name = usable and len(models or ()) > 1
+    path = f"/models/{quote(usable[0].name, safe='')}/predict" if by_name else "/predict"
     body = json.dumps({"inputs": [{name: VALUES[kind] for name, kind in columns}]}, ensure_ascii=False)
     return (
         f"curl {shlex.quote(f'{public_url}/serving{path}')} \\\n"

@@ -58,7 +58,8 @@ class State:
         """After a check: up without a reason, down with one. `since` moves only when the status does."""
         status = "up" if reason is None else "down"
         before = self.services[key]
-        since = before.since if before.status == status else (now or datetime.now(UTC)).isoformat("T", "seconds")
+        changed = (now or datetime.now(UTC)).isoformat("T", "seconds")
+        since = before.since if before.status == status else changed
         return replace(self, services={**self.services, key: Service(status, since, reason)})
 
     def with_production(self, models: Any, visitors: Any) -> State:

@@ -97,8 +97,10 @@ class Watch:
             return b"", f"no answer within {self.settings.timeout_seconds:g} s"
         except httpx.ConnectError:
             return b"", "no connection"
-        except httpx.HTTPError as error:
-            return b"", f"no answer that can be read ({type(error).__name__})"
+        except httpx.TransportError:
+            return b"", "the connection broke"
+        except httpx.HTTPError:
+            return b"", "its answer cannot be read"
 
 
 def _json(body: bytes) -> Any:
