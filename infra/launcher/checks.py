@@ -198,7 +198,7 @@ def port_check(address: str, variable: str, number: int, state: str, who: str | 
     """What a port's state means; `who` holds it, where that is known."""
     if state == ports.TAKEN:
         change = (
-            f"set {variable} in .env to another one, for example {variable}={number + 1000}"
+            f"set {variable} in .env to another one, for example {variable}={another(number)}"
             if variable
             else ("change it in the Compose file that publishes it")
         )
@@ -218,6 +218,10 @@ def port_check(address: str, variable: str, number: int, state: str, who: str | 
     if state == ports.UNKNOWN:
         return Check("port", NOTE, f"Whether port {number} is free cannot be seen by this user.")
     return Check("port", GOOD, f"port {number} is free")
+
+
+def another(number: int) -> int:
+    return number + 1000 if number + 1000 <= 65535 else number - 1000
 
 
 def require(checks: Sequence[Check]) -> None:

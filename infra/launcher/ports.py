@@ -47,12 +47,18 @@ def holder(port: int, proc: Path = Path("/proc")) -> str | None:
         if not folder.name.isdigit():
             continue
         try:
-            links = {os.readlink(str(link)) for link in (folder / "fd").iterdir()}
-            if links & sockets:
+            if any(target(link) in sockets for link in (folder / "fd").iterdir()):
                 return f"{(folder / 'comm').read_text().strip()} (process {folder.name})"
         except OSError:  # it ended, or it is another user's
             continue
     return None
+
+
+def target(link: Path) -> str:
+    try:
+        return os.readlink(str(link))
+    except OSError:  # closed in the meantime
+        return ""
 
 
 def listening_sockets(port: int, proc: Path) -> set[str]:
