@@ -5,7 +5,6 @@ from pathlib import Path
 
 import slipway_hub
 from slipway_hub import accounts, oidc, services, spawner
-from slipway_hub.ready import Ready
 from slipway_hub.settings import settings_or_exit
 
 c = get_config()  # noqa: F821 (JupyterHub gives it)
@@ -20,7 +19,6 @@ c.JupyterHub.cookie_secret = bytes.fromhex(settings.hub_cookie_secret.get_secret
 c.CryptKeeper.keys = [bytes.fromhex(settings.hub_crypt_key.get_secret_value())]
 c.JupyterHub.oauth_require_pkce = True
 c.JupyterHub.template_paths = [str(Path(slipway_hub.__file__).with_name("templates"))]
-c.JupyterHub.extra_handlers = [(r"/ready", Ready)]
 
 # The proxy and the notebooks live on while the hub restarts. A restarted proxy has forgotten its routes:
 # looking every half minute gives them back.

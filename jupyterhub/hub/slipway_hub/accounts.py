@@ -15,7 +15,7 @@ from tornado.web import HTTPError
 from traitlets import Unicode
 
 from jupyterhub import orm
-from slipway_hub import account_pages
+from slipway_hub import account_pages, ready
 from slipway_hub.passwords import hash_of, hashed, is_hash_of, matches
 from slipway_hub.settings import Settings
 
@@ -74,7 +74,7 @@ class SlipwayAuthenticator(NativeAuthenticator):
         return account is not None and account.is_authorized
 
     def get_handlers(self, app: Any) -> list[tuple[str, type]]:
-        return account_pages.handlers()
+        return [*account_pages.handlers(), *ready.handlers()]
 
     async def sign_up(self, username: str, password: str) -> UserInfo:
         account = UserInfo(username=username, password=await hashed(password), is_authorized=False)

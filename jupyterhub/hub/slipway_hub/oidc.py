@@ -9,10 +9,14 @@ from typing import Any, NamedTuple
 
 from oauthenticator.generic import GenericOAuthenticator
 
+from slipway_hub import ready
 from slipway_hub.settings import Settings
 
 
 class ProviderAuthenticator(GenericOAuthenticator):
+    def get_handlers(self, app: Any) -> list[tuple[str, type]]:
+        return [*super().get_handlers(app), *ready.handlers()]
+
     async def update_auth_model(self, auth_model: dict[str, Any]) -> dict[str, Any]:
         """An administrator of earlier accounts, or of before a group was left, is none any more.
 

@@ -7,6 +7,10 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 
+def handlers() -> list[tuple[str, type]]:
+    return [(r"/ready", Ready)]
+
+
 class Ready(HealthCheckHandler):
     """A HealthCheckHandler, so that the hub's log does not show each visit."""
 
