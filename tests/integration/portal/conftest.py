@@ -107,6 +107,7 @@ class Stack:
             upstream.start()
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.client = httpx.Client(base_url=self.url, timeout=5, trust_env=False)
 
     def environment(self) -> dict[str, str]:
         local = {name: f"http://127.0.0.1:{upstream.port}" for name, upstream in self.upstreams.items()}
@@ -133,7 +134,7 @@ class Stack:
 
     def get(self, path: str, user: str | None = None) -> httpx.Response:
         headers = {"X-Remote-User": user} if user else {}
-        return httpx.get(f"{self.url}{path}", headers=headers, timeout=5, trust_env=False)
+        return self.client.get(path, headers=headers)
 
     def state(self) -> dict:
         return self.get("/portal/state.json", user="ada").json()
@@ -155,5 +156,6 @@ def stack(processes, free_port) -> Iterator[Stack]:
         stack.start()
         yield stack
     finally:
+        stack.client.close()
         for upstream in stack.upstreams.values():
             upstream.stop()
