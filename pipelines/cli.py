@@ -6,6 +6,7 @@ Exit status: 0 done, 1 it could not be done (one sentence says why), 2 wrong usa
 from __future__ import annotations
 
 import getpass
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -37,6 +38,7 @@ def main(context: click.Context, tracking_uri: str | None) -> None:
       slipway rollback red-blue
     """
     context.obj = tracking_uri
+    logging.getLogger("mlflow").setLevel(logging.WARNING)  # what it is waiting for is said here
 
 
 @main.command(epilog=STATUSES)

@@ -1,5 +1,4 @@
-"""What Production is in the registry: the alias `production`, mirrored to the stage, and who "
-"moved it, when and why"
+"""What Production is in the registry: an alias, mirrored to a stage, and the record of its moves.
 
 A move is written in an order that lets the same command, given again, finish what an accident broke off: the
 stage first, then the alias (which is what serving follows), then the record. Knows no command line and no
@@ -83,7 +82,8 @@ def move(
         raise PipelineError(f"{name} version {version} is {wanted.status}, not READY: register the run again")
     before = model.aliases.get(ALIAS)
     if before == version and _recorded(model, "version") == version and _is_mirrored(client, model, version):
-        client.delete_registered_model_tag(name, _PENDING)
+        if _PENDING in model.tags:
+            client.delete_registered_model_tag(name, _PENDING)
         return Move(name, wanted.tags.get(REPLACED) or None, version, changed=False, stage_before="Archived")
     client.set_registered_model_tag(name, _PENDING, f"{action} {version}")
     if action == "rollout" and before != version:

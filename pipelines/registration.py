@@ -126,8 +126,7 @@ def find_model(client: MlflowClient, run: Run, path: str | None) -> Source:
 
 
 def provenance(run: Run) -> dict[str, str]:
-    """What a version's tags say of its origin: the run, the data set's name and digest, the "
-    "commit where there is one"
+    """What a version's tags say of its origin: the run, the data set, the commit where there is one.
 
     The three-part version number will stand beside them.
     """

@@ -87,9 +87,13 @@ def _in_words(error: MlflowException, tracking_uri: str | None) -> str:
     return f"{speaker} said: {said}"
 
 
-def _unreachable(error: Exception, tracking_uri: str | None) -> str:
-    said = first_line(error)
+def _unreachable(error: BaseException, tracking_uri: str | None) -> str:
+    """The reason is the operating system's own, from under what requests and urllib3 wrapped around it."""
+    reason: BaseException = error
+    while inner := reason.__cause__ or reason.__context__:
+        reason = inner
+    said = reason.strerror if isinstance(reason, OSError) and reason.strerror else first_line(reason)[:160]
     return (
-        f"the tracking server at {tracking_uri} does not answer ({said[:160]}): "
+        f"the tracking server at {tracking_uri} does not answer ({said}): "
         "check MLFLOW_TRACKING_URI and that the server runs"
     )

@@ -1,6 +1,7 @@
-"""The red/blue data as CSV files: `sample_01.csv` … and `reference.csv` in one folder. "
-"Whatever is wrong in them i"
-found here, with the file, the column, the row and the remedy."""
+"""The red/blue data as CSV files: `sample_01.csv` … and `reference.csv` in one folder.
+
+Whatever is wrong in them is found here, and told with the file, the column, the row and the remedy.
+"""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def _datasets(trained: Trained, data: DataSet) -> tuple[PandasDataset, PandasDat
 
 
 def _log_model(trained: Trained) -> ModelInfo:
-    """Scaler and classifier in one, with raw points as its input: what serves it needs to know of no scaler."""
+    """Scaler and classifier in one, with raw points as its input: what serves it need know of no scaler."""
     raw = trained.held_out[FEATURES].reset_index(drop=True)
     predictions = pd.Series(trained.model.predict(raw), name=TARGET)
     return mlflow.sklearn.log_model(

@@ -1,5 +1,4 @@
-"""Training on one sample after another, with a scaler that has seen every sample so far. Knows "
-"nothing of MLflow"
+"""Training on one sample after another, with a scaler that has seen every sample so far. No MLflow.
 
 The scaler goes on from sample to sample (`partial_fit`), so that it knows the whole range met so far; the
 classifier is trained on the present sample alone. The model that comes out holds both, so raw points go in.
