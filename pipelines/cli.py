@@ -65,7 +65,7 @@ def register(
     """Make a new version of a run's logged model.
 
     The version says where it came from: the run, the data set's name and digest, the commit where there
-    is one. A model that is registered already keeps its version.
+    is one.
 
     \b
     Examples:
@@ -85,8 +85,7 @@ def register(
         else:
             run = registration.get_run(client, run_id)
         made = registration.register(client, run, name, _user(), model_path, timeout)
-    what = "registered" if made.created else "was registered before"
-    click.echo(f"{made.name} version {made.version} {what} from run {made.run_id}")
+    click.echo(f"{made.name} version {made.version} registered from run {made.run_id}")
     click.echo(f"roll it out with: slipway rollout {made.name} {made.version}", err=True)
 
 

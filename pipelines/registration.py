@@ -12,19 +12,18 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from .errors import PipelineError
-from .tracking import missing, versions_of
+from .tracking import missing
 
 READY = "READY"
 
 
 @dataclass(frozen=True)
 class Registration:
-    """created: False where this very model was registered under the name before."""
+    """A version that came of a run."""
 
     name: str
     version: str
     run_id: str
-    created: bool
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Source:
 def register(
     client: MlflowClient, run: Run, name: str, by: str, model_path: str | None = None, wait_seconds: int = 300
 ) -> Registration:
-    """Make a version of a run's model and wait until it is READY; the same version again where there is one.
+    """Make a new version of a run's model and wait until it is READY.
 
     Raises PipelineError, and MlflowException where the server does not play along.
     """
@@ -48,8 +47,7 @@ def register(
         )
     source = find_model(client, run, model_path)
     ensure_model(client, name)
-    before = _version_of(client, name, source)
-    made = before or client.create_model_version(
+    made = client.create_model_version(
         name,
         source.uri,
         run_id=run.info.run_id,
@@ -62,7 +60,7 @@ def register(
             f"{name} version {made.version} is {made.status}, not READY, after {wait_seconds} s: "
             "look at the tracking server's log and register the run again"
         )
-    return Registration(name, str(made.version), run.info.run_id, created=before is None)
+    return Registration(name, str(made.version), run.info.run_id)
 
 
 def get_run(client: MlflowClient, run_id: str) -> Run:
@@ -163,11 +161,6 @@ def _training_dataset(run: Run):
     contexts = {"mlflow.data.context": "training"}
     named = [item for item in inputs if contexts.items() <= {tag.key: tag.value for tag in item.tags}.items()]
     return next((item.dataset for item in [*named, *inputs]), None)
-
-
-def _version_of(client: MlflowClient, name: str, source: Source) -> ModelVersion | None:
-    found = versions_of(client, name)
-    return next((one for one in found if one.source == source.uri and one.status == READY), None)
 
 
 def _names(models) -> str:

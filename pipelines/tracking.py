@@ -30,7 +30,7 @@ def client(tracking_uri: str | None) -> MlflowClient:
             "MLFLOW_TRACKING_URI is not set: give the address of the tracking server, "
             "such as http://localhost:8080/mlflow (in a notebook of the platform it is set already)"
         )
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     return MlflowClient(tracking_uri, registry_uri=tracking_uri)
 

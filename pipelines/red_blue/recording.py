@@ -57,8 +57,8 @@ def record(trained: Trained, data: DataSet, nested: bool = False) -> mlflow.Acti
         # Given the model and the points, MLflow shows the figures beside both.
         mlflow.log_metrics(held_out_metrics(trained), dataset=sample, model_id=model_id)
         mlflow.log_metrics(reference_metrics(trained, data.reference), dataset=reference, model_id=model_id)
-        mlflow.log_figure(confusion_picture(trained, data.reference), "pictures/confusion_matrix.png")
-        mlflow.log_figure(regions_picture(trained, data.reference), "pictures/decision_regions.png")
+        mlflow.log_figure(confusion_picture(trained, data.reference), "confusion_matrix.png")
+        mlflow.log_figure(regions_picture(trained, data.reference), "decision_regions.png")
     return run
 
 
