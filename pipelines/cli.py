@@ -27,6 +27,7 @@ STATUSES = "Exit status: 0 done, 1 could not be done (one sentence says why), 2 
     envvar="MLFLOW_TRACKING_URI",
     help="The platform's tracking server.  [env: MLFLOW_TRACKING_URI; the token is MLFLOW_TRACKING_TOKEN]",
 )
+@click.version_option(package_name="slipway")
 @click.pass_context
 def main(context: click.Context, tracking_uri: str | None) -> None:
     """Register models and roll them out.

@@ -55,7 +55,8 @@ def test_every_container_is_behind_the_same_walls(containers):
 
 def test_no_secret_is_in_the_inspection_or_the_process_list(stack, containers):
     volume = f"{stack.project}_secrets"
-    read = "import json, pathlib as p; print(json.dumps({f.name: f.read_text() for f in p.Path('/s').iterdir()}))"
+    read = "import json, pathlib; files = pathlib.Path('/s').iterdir(); "
+    read += "print(json.dumps({file.name: file.read_text() for file in files}))"
     python = ("--entrypoint=python3", "slipway/secrets:dev", "-c", read)
     shown = stack.docker("run", "--rm", f"--volume={volume}:/s:ro", *python)
     secrets = json.loads(shown.stdout)
