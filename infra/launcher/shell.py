@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from infra.launcher.paths import ROOT
-from infra.launcher.problem import Problem
+from infra.launcher.problem import Interrupted, Problem
 
 
 class Answer(NamedTuple):
@@ -98,12 +98,14 @@ def show(command: Sequence[str], environment: Mapping[str, str] | None = None) -
     process = subprocess.Popen(command, cwd=ROOT, env=_environment(environment))
     try:
         return process.wait()
-    except BaseException:
-        # It is in our session, so Ctrl-C has reached it as well.
+    except BaseException as error:
+        # It is in our session, so Ctrl-C has reached it as well; a signal to us alone has not.
+        if not (isinstance(error, Interrupted) and error.status == 128 + signal.SIGINT):
+            process.terminate()
         try:
             process.wait(timeout=10)
         except subprocess.TimeoutExpired:
-            process.terminate()
+            process.kill()
         raise
 
 
