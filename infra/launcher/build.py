@@ -30,13 +30,15 @@ def is_needed(plan: Plan) -> bool:
         noted = json.loads(NOTES.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return True
-    return noted != _notes(plan) or len(noted["images"]) < len(plan.built_images())
+    return noted != _notes(plan, digest(ROOT, plan)) or len(noted["images"]) < len(plan.built_images())
 
 
 def run(plan: Plan, screen: Screen) -> None:
     """Builds every image that needs it. A Problem shows the end of the log."""
     ensure_state()
     began, steps = time.monotonic(), Steps()
+    # Taken before: a file that is changed while images are built is to be built again.
+    sources = digest(ROOT, plan)
     try:
         for line in compose.build(plan.project, LOG):
             done = steps.feed(line)
@@ -58,21 +60,21 @@ def run(plan: Plan, screen: Screen) -> None:
             "apt-get and pip work on this machine.",
         ) from problem
     screen.clear()
-    _write_notes(plan)
+    _write_notes(plan, sources)
     screen.good(f"images are built ({seconds(time.monotonic() - began)})")
 
 
-def _notes(plan: Plan) -> dict[str, object]:
+def _notes(plan: Plan, sources: str) -> dict[str, object]:
     return {
-        "sources": digest(ROOT, plan),
+        "sources": sources,
         "bases": engine.image_ids(plan.pulled_images()),
         "images": engine.image_ids(plan.built_images()),
     }
 
 
-def _write_notes(plan: Plan) -> None:
+def _write_notes(plan: Plan, sources: str) -> None:
     fresh = NOTES.with_suffix(".new")
-    fresh.write_text(json.dumps(_notes(plan), indent=1), encoding="utf-8")
+    fresh.write_text(json.dumps(_notes(plan, sources), indent=1), encoding="utf-8")
     os.replace(fresh, NOTES)
 
 

@@ -61,24 +61,26 @@ def on_a_machine(checkout, monkeypatch):
     """The module looking at the checkout above, with images that the test sets."""
     monkeypatch.setattr(build, "ROOT", checkout)
     monkeypatch.setattr(build, "NOTES", checkout / "build.json")
+    monkeypatch.setattr(build, "LOG", checkout / "build.log")
+    monkeypatch.setattr(compose, "build", lambda *_: iter(()))
     there: dict[str, str] = {}
     monkeypatch.setattr(engine, "image_ids", lambda names: {n: there[n] for n in names if n in there})
     return there
 
 
-def test_nothing_is_built_twice_of_the_same_sources(on_a_machine, plan):
+def test_nothing_is_built_twice_of_the_same_sources(on_a_machine, plan, screen):
     on_a_machine["slipway/hub:dev"] = "sha256:1"
     assert build.is_needed(plan)
-    build._write_notes(plan)
+    build.run(plan, screen)
     assert not build.is_needed(plan)
 
 
 @pytest.mark.parametrize(
     "change", ["image gone", "image replaced", "base replaced", "source changed", "notes broken"]
 )
-def test_a_change_of_source_base_or_image_asks_for_a_build(on_a_machine, plan, checkout, change):
+def test_a_change_of_source_base_or_image_asks_for_a_build(on_a_machine, plan, checkout, screen, change):
     on_a_machine.update({"slipway/hub:dev": "sha256:1", "debian:trixie-slim": "sha256:2"})
-    build._write_notes(plan)
+    build.run(plan, screen)
     if change == "image gone":
         del on_a_machine["slipway/hub:dev"]
     elif change == "image replaced":
@@ -92,8 +94,8 @@ def test_a_change_of_source_base_or_image_asks_for_a_build(on_a_machine, plan, c
     assert build.is_needed(plan)
 
 
-def test_an_image_that_never_came_to_be_is_still_to_be_built(on_a_machine, plan):
-    build._write_notes(plan)
+def test_an_image_that_never_came_to_be_is_still_to_be_built(on_a_machine, plan, screen):
+    build.run(plan, screen)
     assert build.is_needed(plan)
 
 
@@ -140,3 +142,16 @@ def test_a_failed_build_shows_the_end_of_its_log_and_where_all_of_it_is(monkeypa
         build.run(plan, screen)
     assert "no matching distribution" in caught.value.what
     assert str(log) in caught.value.remedy
+
+
+def test_a_source_that_changes_while_images_are_built_is_built_again(
+    on_a_machine, plan, checkout, screen, monkeypatch
+):
+    def builds(*_):
+        yield "#9 [hub 3/4] COPY services/hub /opt"
+        (checkout / "services/hub/late.py").write_text("")
+
+    on_a_machine["slipway/hub:dev"] = "sha256:1"
+    monkeypatch.setattr(compose, "build", builds)
+    build.run(plan, screen)
+    assert build.is_needed(plan)
