@@ -82,7 +82,7 @@ class Account(BaseHandler):
             self.authenticator.approve(account, False)
             if user := self.find_user(username):
                 await end_everything(self, user)
-        elif action == "discard" and not account.is_authorized:
+        elif action == "discard" and self.authenticator.state_of(account) == "waits":
             self.authenticator.discard(account)
         else:
             raise web.HTTPError(400, "action must be approve, suspend, or discard (of one who waits)")

@@ -10,6 +10,7 @@ from typing import Any
 
 from nativeauthenticator import NativeAuthenticator
 from nativeauthenticator.orm import UserInfo
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 from tornado.web import HTTPError
 from traitlets import Unicode
@@ -94,12 +95,20 @@ class SlipwayAuthenticator(NativeAuthenticator):
         self.db.delete(account)
         self.db.commit()
 
-    def accounts(self) -> list[UserInfo]:
-        """Those who wait first, then by name."""
-        return sorted(UserInfo.all_users(self.db), key=lambda one: (one.is_authorized, one.username))
+    def accounts(self) -> list[tuple[UserInfo, str]]:
+        """Each with its state, `waits`, `approved` or `suspended`: those who wait first, then by name."""
+        states = [(one, self.state_of(one)) for one in UserInfo.all_users(self.db)]
+        return sorted(states, key=lambda pair: (pair[1] != "waits", pair[0].username))
+
+    def state_of(self, account: UserInfo) -> str:
+        """Who is not approved but has been here before is suspended: there is a home with their work."""
+        if account.is_authorized:
+            return "approved"
+        return "waits" if orm.User.find(self.db, account.username) is None else "suspended"
 
     def how_many_wait(self) -> int:
-        return self.db.query(UserInfo).filter(UserInfo.is_authorized.is_(False)).count()
+        waiting = self.db.query(UserInfo).filter(UserInfo.is_authorized.is_(False))
+        return waiting.filter(UserInfo.username.not_in(select(orm.User.name))).count()
 
     def name_is_taken(self, username: str) -> bool:
         """Taken, reserved, or the name of an administrator from before (of another way to log in)."""

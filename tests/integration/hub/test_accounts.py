@@ -77,6 +77,11 @@ def test_a_suspended_person_is_out_at_once(person, admin):
     assert person.get("/auth/whoami").status_code == 401
     assert person.log_in(person.name, person.password).status_code == 403
 
+    assert "suspended" in admin.get("/hub/authorize").text
+    assert approve(admin, person.name, "discard").status_code == 400, "their home would be the next one's"
+    approve(admin, person.name)
+    assert person.log_in(person.name, person.password).url.path == "/hub/home"
+
 
 def test_an_administrator_cannot_suspend_themselves(admin):
     assert approve(admin, "admin", "suspend").status_code == 400

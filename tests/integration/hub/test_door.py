@@ -29,7 +29,7 @@ def test_a_stranger_with_a_browser_is_sent_to_log_in_and_comes_back(browser, adm
 
 def test_who_is_logged_in_at_the_hub_passes_without_being_asked(person):
     answer = person.get("/mlflow/")
-    assert [step.url.path for step in answer.history][0] == "/mlflow/"
+    assert answer.history[0].url.path == "/mlflow/"
     assert answer.json()["x-remote-user"] == person.name
 
 
