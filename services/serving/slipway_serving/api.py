@@ -63,14 +63,13 @@ class Parts:
     max_body_bytes: int = 16 * 1024 * 1024
 
 
-def create_app(parts: Parts, lifespan: Any = None, root_path: str = "") -> FastAPI:
+def create_app(parts: Parts, lifespan: Any = None) -> FastAPI:
     """The application, for any ASGI server."""
     app = FastAPI(
         title="Slipway serving",
         description="Predictions from the models that are in Production.",
         docs_url=None,
         redoc_url=None,
-        root_path=root_path,
         lifespan=lifespan,
     )
     _add_errors(app)

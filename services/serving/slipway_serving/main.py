@@ -68,7 +68,7 @@ def build(settings: Settings) -> FastAPI:
         log.info("stopped")
 
     parts = Parts(shelf, watcher, runner, visitors, metrics, settings.default_model, settings.max_body_bytes)
-    return create_app(parts, lifespan, settings.root_path.rstrip("/"))
+    return create_app(parts, lifespan)
 
 
 def main() -> int:

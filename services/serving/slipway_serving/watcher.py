@@ -76,9 +76,8 @@ class Watcher:
     def ready(self) -> bool:
         """True once something came back from the cache, or all the first look found is live or failed."""
         if not self._ready:
-            slots = self._shelf.slots().values()
-            settled = all(slot.live or slot.failure for slot in slots)
-            self._ready = any(slot.live for slot in slots) or (self.look.last_success is not None and settled)
+            settled = all(slot.live or slot.failure for slot in self._shelf.slots().values())
+            self._ready = settled and self.look.last_success is not None
         return self._ready
 
     def restore(self) -> None:
@@ -90,6 +89,7 @@ class Watcher:
                 self._shelf.want(entry.live.target)
                 self._shelf.place(model, entry.live.since)
                 log.info("restored from the cache", extra={"model": name, "version": model.version})
+        self._ready = bool(self._shelf.slots())
         for entry in kept.values():
             if entry.previous is not None and (model := self._from_cache(entry.previous.target)):
                 self._shelf.keep_previous(model, entry.previous.since)

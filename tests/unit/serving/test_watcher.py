@@ -242,6 +242,18 @@ def test_it_is_not_ready_before_what_the_first_look_found_is_live_or_has_failed(
     assert world.watcher.ready
 
 
+def test_it_is_not_ready_while_the_second_of_two_models_still_loads(world):
+    world.go_live("1", "a")
+    world.start()
+    world.registry.hold.clear()
+    world.registry.roll_out("b", "1")
+    world.look(lambda: world.live("a") == "1")
+    assert not world.watcher.ready
+    world.registry.hold.set()
+    world.look(lambda: world.live("b") == "1")
+    assert world.watcher.ready
+
+
 def test_the_default_model_is_the_configured_one_or_the_only_one(world):
     with pytest.raises(Refused) as nothing:
         world.shelf.default_model(None)

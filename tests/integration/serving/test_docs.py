@@ -1,0 +1,66 @@
+"""OpenAPI and its page: true, with examples that work as they stand, and whole without any other host."""
+
+import shutil
+
+import httpx
+import pytest
+
+
+@pytest.fixture(scope="module")
+def serving(registry, start_serving, tmp_path_factory):
+    registry.production(red_blue="1", mixed="1")
+    server = start_serving(tmp_path_factory.mktemp("docs"), SERVING_ROOT_PATH="/serving")
+    yield server
+    server.stop()
+
+
+def test_every_example_in_openapi_is_answered_as_it_stands(serving):
+    document = serving.get("/openapi.json").json()
+    assert document["servers"] == [{"url": "/serving"}]
+    tried = 0
+    for path, operations in document["paths"].items():
+        if not path.startswith(("/models/red-blue/", "/models/mixed/")):
+            continue
+        for media, content in operations["post"]["requestBody"]["content"].items():
+            examples = [item["value"] for item in content.get("examples", {}).values()]
+            for example in examples or [content["example"]]:
+                sent = {"content": example} if media == "text/csv" else {"json": example}
+                answer = httpx.post(serving.url + path, headers={"content-type": media}, **sent)
+                assert answer.status_code == 200, (path, media, example, answer.text)
+                tried += 1
+    assert tried == 2 * (1 + 4 + 1)
+
+
+def test_the_schema_of_a_model_is_that_of_its_signature(serving):
+    operation = serving.get("/openapi.json").json()["paths"]["/models/mixed/predict"]["post"]
+    schema = operation["requestBody"]["content"]["application/json"]["schema"]["properties"]["inputs"]
+    row = schema["anyOf"][1]
+    assert row["required"] == ["shop", "age", "member"]
+    assert row["properties"]["income"] == {"type": ["number", "null"], "format": "double"}
+    assert operation["responses"]["422"]["content"]["application/json"]["schema"]["$ref"].endswith("/Error")
+
+
+def test_the_page_asks_no_other_host(serving):
+    page = serving.get("/docs")
+    assert "://" not in page.text
+    assert "script-src 'self';" in page.headers["content-security-policy"]
+    for asset in ("docs/start.js", "docs/assets/swagger-ui-bundle.js", "docs/assets/swagger-ui.css"):
+        assert asset in page.text or asset == "docs/start.js"
+        assert serving.get(f"/{asset}").status_code == 200
+
+
+@pytest.mark.browser
+def test_the_page_shows_the_models_in_a_browser_without_an_error(registry, start_serving, tmp_path):
+    playwright = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or pytest.skip("no chromium")
+    registry.production(red_blue="1")
+    server = start_serving(tmp_path)
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page()
+        said = []
+        page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+        page.goto(server.url + "/docs")
+        page.get_by_text("/models/red-blue/predict").first.wait_for()
+        browser.close()
+    assert said == []
