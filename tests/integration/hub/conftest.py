@@ -56,8 +56,8 @@ http.server.HTTPServer((url.hostname, url.port), Answer).serve_forever()
 class Platform:
     """The gateway's rules, as a transport: which path goes where, and who is asked before."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.folder, self.settings = folder, settings
         self.ports = {name: free_port() for name in ("proxy", "proxy_api", "hub", "auth")}
         self.processes = Processes(folder)
         self.secrets_dir = folder / "secrets"
@@ -98,6 +98,7 @@ class Platform:
             "AUTH_CACHE_SECONDS": "0",
             "NOTEBOOK_IDLE_SECONDS": "3600",
             "PYTHONPATH": f"{REPOSITORY / 'jupyterhub/hub'}:{REPOSITORY / 'services/auth'}",
+            **self.settings,
         }
 
     def start(self, proxy_packages: Path) -> None:
