@@ -28,7 +28,7 @@ make_cluster() {
     say "making the database cluster in $PGDATA"
     # The arguments are a shell's words, as in the official image: quotes in them hold.
     eval "initdb --pgdata=\"\$new\" --username=\"\$user\" --pwfile=<(printf '%s\n' \"\$password\") \
-        --auth-host=scram-sha-256 --auth-local=trust ${POSTGRES_INITDB_ARGS:-}" >&2
+        --data-checksums --auth-host=scram-sha-256 --auth-local=trust ${POSTGRES_INITDB_ARGS:-}" >&2
     {
         echo
         echo "# Everybody from elsewhere, by password."

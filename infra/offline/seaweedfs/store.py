@@ -14,6 +14,7 @@ import hmac
 import http.client
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import uuid
@@ -67,22 +68,19 @@ def start(data: str, bucket: str) -> None:
     config = folder / "s3.json"
     config.touch(mode=0o600)
     config.write_text(json.dumps(identities), encoding="utf-8")
+    os.environ.update({**SETTINGS, **locked_door(folder)})
     os.chdir(folder)
-    os.environ.update(SETTINGS)
     os.execvp("weed", command(data, config))  # noqa: S606, S607 - this image's own `weed`
 
 
 def identities_for(bucket: str, root: list[str], mlflow: list[str]) -> dict:
-    """Who may do what: root everything, MLflow's key everything with the objects of one bucket."""
+    """Who may do what, in the form of `-s3.config`: root everything, MLflow's key the objects of one bucket."""
     return {
         "identities": [
             {"name": "root", "credentials": [credential(root)], "actions": ["Admin"]},
-            {
-                "name": "mlflow",
-                "credentials": [credential(mlflow)],
-                "actions": [f"{action}:{bucket}" for action in ("Read", "Write", "List", "Tagging")],
-            },
-        ]
+            {"name": "mlflow", "credentials": [credential(mlflow)], "policyNames": ["mlflow-bucket"]},
+        ],
+        "policies": [{"name": "mlflow-bucket", "content": json.dumps(policy_for(bucket))}],
     }
 
 
@@ -90,8 +88,45 @@ def credential(pair: list[str]) -> dict[str, str]:
     return {"accessKey": pair[0], "secretKey": pair[1]}
 
 
+def policy_for(bucket: str) -> dict:
+    """What MLflow's S3 artifact repository does, on one bucket: the policy that MLflow's key has in MinIO too."""
+    of_the_bucket = ["s3:ListBucket", "s3:GetBucketLocation", "s3:ListBucketMultipartUploads"]
+    of_objects = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": of_the_bucket, "Resource": [f"arn:aws:s3:::{bucket}"]},
+            {
+                "Effect": "Allow",
+                "Action": [*of_objects, "s3:ListMultipartUploadParts"],
+                "Resource": [f"arn:aws:s3:::{bucket}/*"],
+            },
+        ],
+    }
+
+
 # A bucket starts with one file on disk, not seven; the heap is kept within what the container is given.
-SETTINGS = {"WEED_MASTER_VOLUME_GROWTH_COPY_1": "1", "GOMEMLIMIT": os.environ.get("GOMEMLIMIT", "384MiB")}
+SETTINGS = {"WEED_MASTER_VOLUME_GROWTH_COPY_1": "1", "GOMEMLIMIT": os.environ.get("GOMEMLIMIT", "320MiB")}
+
+
+def locked_door(folder: Path) -> dict[str, str]:
+    """Settings that close the port by which other SeaweedFS servers would tell this one who may do what.
+
+    It listens wherever S3 does and asks callers for nothing. With a certificate it lets in only callers whose own was
+    signed by the same key; that key is made here and stays in this container's memory, so there are none.
+    """
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    made = subprocess.run(  # noqa: S603
+        [  # noqa: S607 - the image's own openssl
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "36500"),
+            *("-subj", "/CN=nobody", "-keyout", str(key), "-out", str(certificate)),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    if made.returncode != 0:
+        raise StoreError(f"openssl made no certificate: {made.stderr.strip()}")
+    return {"WEED_GRPC_CA": str(certificate), "WEED_GRPC_S3_CERT": str(certificate), "WEED_GRPC_S3_KEY": str(key)}
 
 
 def command(data: str, config: Path) -> list[str]:
@@ -100,11 +135,16 @@ def command(data: str, config: Path) -> list[str]:
         *("weed", "-logtostderr=true", "server", f"-dir={data}"),
         *("-ip=127.0.0.1", "-ip.bind=127.0.0.1"),
         "-master.telemetry=false",
+        # There is one master: it need not wait the usual ten seconds for others before it leads.
+        *("-master.electionTimeout=500ms", "-master.heartbeatInterval=100ms"),
         # Files on disk grow as they are written, to 1 GiB each, and stop before the disk is full.
         *("-master.volumeSizeLimitMB=1024", "-master.volumePreallocate=false"),
         *("-volume.max=4096", "-volume.minFreeSpace=512MiB", "-volume.preStopSeconds=1"),
         *("-filer", "-filer.exposeDirectoryData=false"),
         *("-s3", f"-s3.port={PORT}", "-s3.ip.bind=0.0.0.0", f"-s3.config={config}"),
+        # One download alone would otherwise fill the container's memory with chunks read ahead.
+        *("-s3.readerCacheSizeMB=256", "-s3.cacheCapacityMB=0"),
+        *("-s3.concurrentUploadLimitMB=128", "-volume.concurrentUploadLimitMB=128"),
         *("-s3.iam=false", "-s3.autoCreateBucket=false", "-s3.allowDeleteBucketNotEmpty=false"),
         *("-s3.port.iceberg=0", "-s3.port.lance=0"),
     ]
