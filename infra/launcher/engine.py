@@ -49,6 +49,8 @@ class Container(NamedTuple):
     started_at: str
     """RFC 3339; the year 1 if it never started."""
     finished_at: str
+    image: str
+    """The name it was started with."""
     image_id: str
     config_hash: str
     ports: Mapping[int, str]
@@ -206,6 +208,7 @@ def container_of(fact: Mapping[str, Any]) -> Container:
         restarts=fact.get("RestartCount", 0),
         started_at=state.get("StartedAt", ""),
         finished_at=state.get("FinishedAt", ""),
+        image=fact["Config"].get("Image", ""),
         image_id=fact.get("Image", ""),
         config_hash=labels.get(CONFIG_HASH, ""),
         ports={

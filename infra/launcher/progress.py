@@ -90,7 +90,7 @@ class Watch:
                 and state.phase != WAITING
             ):
                 at = seconds(time.monotonic() - self._began)
-                self.screen.say(f"  {at:>7}  {self._line(state, width)}")
+                self.screen.say(f"  {at:>12}  {self._line(state, width)}")
                 self._told[state.service] = state.words
 
     def finish(self, states: list[State]) -> None:

@@ -33,7 +33,7 @@ def run(as_json: bool, screen: Screen) -> int:
         row_of(state.service, state.words, state.phase, state.container, memory, images[state.service])
         for state in states
     ]
-    others = [row_of(one.name, one.health or one.state, "", one, memory, "") for one in users]
+    others = [row_of(one.name, one.health or one.state, services.WELL, one, memory, "") for one in users]
     well = all_well(states)
     if as_json:
         print(
@@ -57,7 +57,7 @@ def row_of(
         "health": (container.health or None) if container else None,
         "since": since(container),
         "memory_bytes": bytes_of(used.split("/")[0]) if used else None,
-        "image": image or (container.labels.get("image", "") if container else ""),
+        "image": image or (container.image if container else ""),
     }
 
 

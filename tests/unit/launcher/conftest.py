@@ -24,6 +24,7 @@ def make_container() -> Callable[..., Container]:
             "restarts": 0,
             "started_at": "2026-11-24T07:00:00.123456789Z",
             "finished_at": "0001-01-01T00:00:00Z",
+            "image": f"slipway/{service}:dev",
             "image_id": f"sha256:{service}",
             "config_hash": f"hash-{service}",
             "ports": {},
