@@ -156,14 +156,16 @@ def image_ids(names: list[str]) -> dict[str, str]:
     for image in _json(answer.out) or []:
         known_as = set(image.get("RepoTags") or []) | set(image.get("RepoDigests") or [])
         ids.update({name: image["Id"] for name in names if with_tag(name) in known_as})
+    # The engine lists an image of its default registry without the host that it may have been asked for with.
+    for name in names:
+        if name not in ids and "." in name.split("/")[0] and "/" in name:
+            one = docker("image", "inspect", "--format", "{{.Id}}", name)
+            ids.update({name: one.out.strip()} if one.ok else {})
     return ids
 
 
 def with_tag(name: str) -> str:
-    """The name as the engine lists it: `postgres` is `postgres:latest`, `docker.io/library/` is left off."""
-    for prefix in ("docker.io/library/", "docker.io/"):
-        if name.startswith(prefix):
-            name = name[len(prefix) :]
+    """The name as the engine lists it: `postgres` is `postgres:latest`."""
     has_tag = ":" in name.rsplit("/", 1)[-1] or "@" in name
     return name if has_tag else f"{name}:latest"
 

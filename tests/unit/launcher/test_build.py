@@ -103,7 +103,7 @@ LINES = """\
 #0 building with "default" instance using docker driver
 #5 [hub internal] load build definition from Dockerfile
 #5 DONE 0.0s
-#7 [hub 1/4] FROM docker.io/slipway-offline/debian:trixie
+#7 [hub 1/4] FROM slipway-offline/debian:trixie
 #7 CACHED
 #9 [hub 3/4] RUN pip install   --require-hashes -r /tmp/requirements.txt
 #11 [mlflow builder 2/9] COPY services/mlflow /opt

@@ -68,7 +68,6 @@ def test_containers_and_notebooks_are_kept_apart_and_one_off_runs_left_out(monke
 
 def test_image_names_are_those_the_engine_lists():
     assert engine.with_tag("postgres") == "postgres:latest"
-    assert engine.with_tag("docker.io/library/postgres:17.7") == "postgres:17.7"
     assert engine.with_tag("registry.example.com:5000/caddy") == "registry.example.com:5000/caddy:latest"
     assert engine.with_tag("caddy@sha256:ab") == "caddy@sha256:ab"
 
@@ -77,6 +76,17 @@ def test_image_ids_are_given_for_those_that_are_there(monkeypatch):
     found = '[{"Id": "sha256:1", "RepoTags": ["postgres:17.7"]}]'
     monkeypatch.setattr(engine, "ask", lambda *_: engine.Answer(1, found, "No such image: caddy:2"))
     assert engine.image_ids(["postgres:17.7", "caddy:2"]) == {"postgres:17.7": "sha256:1"}
+
+
+def test_an_image_named_with_its_registrys_host_is_found_though_the_engine_lists_it_without(monkeypatch):
+    def ask(command, *_):
+        if "--format" in command:
+            return engine.Answer(0, "sha256:1\n", "")
+        return engine.Answer(0, '[{"Id": "sha256:1", "RepoTags": ["library/postgres:17.7"]}]', "")
+
+    monkeypatch.setattr(engine, "ask", ask)
+    name = "registry.example.com/library/postgres:17.7"
+    assert engine.image_ids([name]) == {name: "sha256:1"}
 
 
 def test_versions_are_read_as_distributions_write_them():

@@ -1,4 +1,4 @@
-"""What `up` leaves behind when it does not get through: on a first start nothing running, else all as it was."""
+"""What `up` leaves behind when it does not get through: a first start nothing running, else all as it was."""
 
 from __future__ import annotations
 
