@@ -7,6 +7,7 @@ signal n.
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -30,6 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         print(f"slipway: {problem}", file=sys.stderr)
         return problem.status if isinstance(problem, Problem) else FAILED
+    except BrokenPipeError:
+        # The reader, such as `| head`, has enough. Python would complain of it once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except OSError as error:
         screen.clear()
         print(f"slipway: {error}", file=sys.stderr)

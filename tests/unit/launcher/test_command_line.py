@@ -103,3 +103,20 @@ def test_a_port_that_is_none_stops_up_before_anything_is_asked_of_docker(tmp_pat
     done = slipway("up", env={**os.environ, "PATH": str(tmp_path), "HTTP_PORT": "eighty"})
     assert done.returncode == 2
     assert "HTTP_PORT is 'eighty'" in done.stderr
+
+
+def test_a_reader_that_has_enough_is_no_failure_to_talk_of():
+    code = (
+        "import sys; from infra.launcher import cli\n"
+        "cli._doctor = lambda _, screen: [screen.say('x' * 100) for _ in range(10000)] and 0\n"
+        "sys.exit(cli.main(['doctor']))"
+    )
+    done = subprocess.run(
+        f'set -o pipefail; {sys.executable} -c "$CODE" | head -1',
+        shell=True,
+        executable="/bin/bash",
+        env={**os.environ, "CODE": code, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (141, "")
