@@ -1,4 +1,4 @@
-"""Starts the Docker daemon where it does not run, by systemd or in a session of its own, and waits until it answers."""
+"""Starts the Docker daemon, by systemd or in a session of its own, and waits until it answers."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable, Optional
 
 from infra.docker.system import Refusal, has_systemd, require_root, run, succeeds, which
 
@@ -45,7 +45,12 @@ def start_in_its_own_session(say: Callable[[str], None]) -> None:
         say(f"starting dockerd (no init system runs here); it writes to {LOG}")
         with LOG.open("ab") as log:
             process = subprocess.Popen(
-                [str(dockerd)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
+                [str(dockerd)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                cwd="/",
             )
         PID.write_text(f"{process.pid}\n", encoding="ascii")
     else:
@@ -59,17 +64,20 @@ def start_in_its_own_session(say: Callable[[str], None]) -> None:
         raise
 
 
-def wait_until_it_answers(process: "Optional[subprocess.Popen[bytes]]", look: str) -> None:
+def wait_until_it_answers(process: subprocess.Popen[bytes] | None, look: str) -> None:
     deadline = time.monotonic() + SECONDS_TO_START
     while time.monotonic() < deadline:
         if answers():
             return
         if process is not None and process.poll() is not None:
-            raise Refusal(f"dockerd ended by itself (exit {process.returncode}): {last_error()}\nLook at: {look}")
+            raise Refusal(
+                f"dockerd ended by itself (exit {process.returncode}): {last_error()}\nLook at: {look}"
+            )
         time.sleep(0.5)
     if os.environ.get("DOCKER_HOST", SOCKET) != SOCKET:
         raise Refusal(
-            f"DOCKER_HOST is {os.environ['DOCKER_HOST']}, and no engine answers there. Unset it to use the engine of "
+            f"DOCKER_HOST is {os.environ['DOCKER_HOST']}, and no engine answers there. Unset it to use the "
+            f"engine of "
             "this machine."
         )
     raise Refusal(f"The Docker daemon did not answer within {SECONDS_TO_START} seconds. Look at: {look}")
@@ -85,7 +93,7 @@ def last_error() -> str:
     return (wrong or lines or [""])[-1]
 
 
-def recorded() -> Optional[int]:
+def recorded() -> int | None:
     """The process recorded by an earlier start if it is still a dockerd."""
     try:
         process = int(PID.read_text(encoding="ascii"))
@@ -95,7 +103,7 @@ def recorded() -> Optional[int]:
     return process if program == "dockerd" else None
 
 
-def stop(process: "subprocess.Popen[bytes]") -> None:
+def stop(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
         try:

@@ -1,6 +1,6 @@
-"""`./slipway install-docker`: a Docker Engine with Compose v2 and Buildx on Debian 12, 13 and Ubuntu 22.04 or newer.
+"""`./slipway install-docker`: Docker Engine, Compose v2 and Buildx on Debian 12, 13, Ubuntu 22.04 or newer.
 
-Says what it will do before it does it. Run again, it finds everything in place and only starts a daemon that stands.
+Says what it will do before it does it. Run again, it finds all in place and only starts a stopped daemon.
 Standard library only. Needs root. Also: `python3 -m infra.docker.install [--yes]`.
 """
 
@@ -10,8 +10,8 @@ import argparse
 import os
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional, Sequence
 
 from infra.docker.apt_sources import Source, mirror_of, read_sources
 from infra.docker.daemon import answers, ensure_daemon
@@ -33,7 +33,7 @@ UNATTENDED = {"DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_MODE": "a"}
 
 
 def main(assume_yes: bool = False) -> int:
-    """Installs what is missing. 0: an engine answers; 1: it could not be done, stderr says why; 2: not wanted."""
+    """Installs what is missing. 0: an engine answers; 1: it failed, stderr says why; 2: not wanted."""
     try:
         return install(assume_yes)
     except Refusal as refusal:
@@ -73,17 +73,19 @@ def the_mirror(distribution: Distribution) -> Source:
     mirror = mirror_of(read_sources(), distribution.codename)
     if mirror is None:
         raise Refusal(
-            f"No network mirror with {distribution.codename} main is in /etc/apt/sources.list or sources.list.d; Compose "
+            f"No network mirror with {distribution.codename} main is in /etc/apt/sources.list or "
+            f"sources.list.d; Compose "
             f"v2 is fetched from there. Add your site's Debian mirror to them, then run {COMMAND} again."
         )
     return mirror
 
 
-def carry_out(plan: Plan, mirror: Optional[Source]) -> None:
+def carry_out(plan: Plan, mirror: Source | None) -> None:
     """Everything is fetched before anything is installed, and all of it is installed in one go."""
     environment = {**os.environ, **UNATTENDED}
     print("reading the package lists", flush=True)
-    # One unreachable third-party source must not stop this: if a package is missing for it, the next step says so.
+    # One unreachable third-party source must not stop this: if a package is missing for it, the next step
+    # says so.
     if not succeeds([*APT, "update"], seconds=300):
         print("  not every apt source could be read; going on with those that could", flush=True)
     with tempfile.TemporaryDirectory(prefix="slipway-docker-") as folder:
@@ -92,16 +94,18 @@ def carry_out(plan: Plan, mirror: Optional[Source]) -> None:
         print(f"installing {' '.join((*plan.packages, *plan.from_next_suite))}", flush=True)
         run(
             [*APT, "install", "--no-install-recommends", "--no-remove", *plan.packages, *map(str, files)],
-            "Nothing was started. Where a package is not found: on Ubuntu turn `universe` on (add-apt-repository "
-            "universe); where dpkg was interrupted: dpkg --configure -a && apt-get --fix-broken install. Then run "
+            "Nothing was started. Where a package is not found: on Ubuntu turn `universe` on "
+            "(add-apt-repository "
+            "universe); where dpkg was interrupted: dpkg --configure -a && apt-get --fix-broken install. "
+            "Then run "
             f"{COMMAND} again.",
             env=environment,
             timeout=1800,
         )
 
 
-def fetch(packages: Sequence[str], mirror: Source, folder: Path) -> "list[Path]":
-    """Downloads packages of the newer suite, with its lists kept apart, so that apt never weighs that suite."""
+def fetch(packages: Sequence[str], mirror: Source, folder: Path) -> list[Path]:
+    """Downloads packages of the newer suite; its lists are kept apart, so apt never weighs that suite."""
     print(f"fetching {' '.join(packages)} from {SUITE_WITH_COMPOSE}", flush=True)
     sources, lists = folder / "next.sources", folder / "lists"
     sources.write_text(mirror.with_suites([SUITE_WITH_COMPOSE]).stanza(), encoding="utf-8")
@@ -118,7 +122,9 @@ def fetch(packages: Sequence[str], mirror: Source, folder: Path) -> "list[Path]"
         *("-o", "APT::Sandbox::User=root"),
         *("-o", "APT::Update::Error-Mode=any"),
     ]
-    remedy = f"Nothing was changed. See whether this machine reaches {mirror.uri} and whether it has {SUITE_WITH_COMPOSE}."
+    remedy = (
+        f"Nothing was changed. See whether {mirror.uri} is reached from here and has {SUITE_WITH_COMPOSE}."
+    )
     run([*apart, "update"], remedy, cwd=folder, timeout=300)
     run([*apart, "download", *packages], remedy, cwd=folder, timeout=300)
     return sorted(folder.glob("*.deb"))
@@ -129,7 +135,8 @@ def check(distribution: Distribution) -> None:
     for plugin, name in (("compose", "Compose v2"), ("buildx", "Buildx")):
         run(
             ["docker", plugin, "version"],
-            f"{name} was installed on {distribution.name}, but the first `docker` on PATH does not find it. Link it: mkdir "
+            f"{name} was installed on {distribution.name}, but the first `docker` on PATH does not find it. "
+            f"Link it: mkdir "
             f"-p /usr/local/lib/docker/cli-plugins && ln -s /usr/libexec/docker/cli-plugins/docker-{plugin} "
             "/usr/local/lib/docker/cli-plugins/",
             timeout=30,
@@ -137,7 +144,9 @@ def check(distribution: Distribution) -> None:
 
 
 def versions() -> str:
-    engine = run(["docker", "version", "--format", "{{.Server.Version}}"], "Look at: docker version", timeout=30)
+    engine = run(
+        ["docker", "version", "--format", "{{.Server.Version}}"], "Look at: docker version", timeout=30
+    )
     compose = run(["docker", "compose", "version", "--short"], "Look at: docker compose version", timeout=30)
     return f"Engine {engine.stdout.strip()}, Compose {compose.stdout.strip()}"
 
@@ -145,7 +154,10 @@ def versions() -> str:
 def tell_about_the_group() -> None:
     user = os.environ.get("SUDO_USER", "")
     if user and user != "root":
-        print(f"To use it without sudo, which makes {user} as mighty as root: usermod -aG docker {user}, log in again")
+        print(
+            f"To use it without sudo, which makes {user} as mighty as root: usermod -aG docker {user}, log "
+            f"in again"
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What is missing for `docker compose up` and which packages bring it. Decides and tells; installs nothing."""
+"""What is missing for `docker compose up` and which packages bring it. Installs nothing itself."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Missing(NamedTuple):
 class Plan(NamedTuple):
     """Packages to install; each list is empty if there is nothing to do."""
 
-    packages: "tuple[str, ...]"
+    packages: tuple[str, ...]
     """From the suites that the machine is set up with."""
-    from_next_suite: "tuple[str, ...]" = ()
+    from_next_suite: tuple[str, ...] = ()
     """From `SUITE_WITH_COMPOSE` on the same mirror; nothing else is taken from there."""
 
 
@@ -48,10 +48,10 @@ def look() -> Missing:
 def plan_for(distribution: Distribution, missing: Missing, dockers_own: bool = False) -> Plan:
     """The packages for what is missing.
 
-    `dockers_own`: the engine that is there came from Docker's own repository; its plug-ins go with it, and the
+    `dockers_own`: the engine that is there came from Docker's own repository; its plug-ins go with it, the
     distribution's packages would be at odds with them.
     """
-    packages: "list[str]" = []
+    packages: list[str] = []
     if missing.engine:
         packages.append("docker.io")
     if missing.iptables:
@@ -68,7 +68,7 @@ def plan_for(distribution: Distribution, missing: Missing, dockers_own: bool = F
     return Plan((*packages, *plugins))
 
 
-def plugin_names(distribution: Distribution, dockers_own: bool) -> "tuple[str, str]":
+def plugin_names(distribution: Distribution, dockers_own: bool) -> tuple[str, str]:
     if dockers_own:
         return "docker-compose-plugin", "docker-buildx-plugin"
     if distribution.id == "ubuntu":
@@ -83,13 +83,15 @@ def tell(distribution: Distribution, plan: Plan, systemd: bool, mirror: str = ""
         lines.append(f"  - install with apt: {' '.join(plan.packages)}")
     if plan.from_next_suite:
         lines.append(
-            f"  - fetch {' '.join(plan.from_next_suite)} from Debian's {SUITE_WITH_COMPOSE} on this machine's own mirror"
+            f"  - fetch {' '.join(plan.from_next_suite)} from Debian's {SUITE_WITH_COMPOSE} on this "
+            f"machine's own mirror"
         )
         lines.append(f"    ({mirror}), and nothing else from there; the apt sources stay as they are")
     lines.append(
         "  - start the service docker, now and at boot"
         if systemd
-        else "  - start dockerd in a session of its own (no systemd runs here), now and until the machine stops"
+        else "  - start dockerd in a session of its own (no systemd runs here), now and until the machine "
+        "stops"
     )
     lines.append("Nothing is removed, and no package is upgraded unless one of these needs it.")
     return "\n".join(lines)

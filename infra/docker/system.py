@@ -1,12 +1,13 @@
-"""What this machine is (distribution, user, init system) and how its programs are run. Changes nothing itself."""
+"""What this machine is (distribution, user, init system) and how its programs are run."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Mapping, NamedTuple, Optional, Sequence
+from typing import NamedTuple
 
 SUPPORTED = "Debian 12 and 13, and Ubuntu 22.04 or newer"
 DOCKERS_OWN_PAGES = "https://docs.docker.com/engine/install/"
@@ -21,7 +22,7 @@ class Distribution(NamedTuple):
 
     id: str
     """`debian` or `ubuntu`."""
-    version: "tuple[int, int]"
+    version: tuple[int, int]
     """Major and minor number; Debian's minor is 0."""
     codename: str
     """The suite's name in apt sources, such as `bookworm`."""
@@ -29,7 +30,7 @@ class Distribution(NamedTuple):
     """The name it calls itself, for people."""
 
 
-def read_os_release(path: Path = Path("/etc/os-release")) -> "dict[str, str]":
+def read_os_release(path: Path = Path("/etc/os-release")) -> dict[str, str]:
     """The variables of os-release; empty if there is none."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -38,7 +39,7 @@ def read_os_release(path: Path = Path("/etc/os-release")) -> "dict[str, str]":
     return parse_os_release(text)
 
 
-def parse_os_release(text: str) -> "dict[str, str]":
+def parse_os_release(text: str) -> dict[str, str]:
     """`NAME=value` lines, values with or without quotes."""
     variables = {}
     for line in text.splitlines():
@@ -60,13 +61,14 @@ def the_distribution(variables: Mapping[str, str]) -> Distribution:
     known = (identity == "debian" and version[0] in (12, 13)) or (identity == "ubuntu" and version >= (22, 4))
     if not known:
         raise Refusal(
-            f"This is {name}. Docker is installed here on {SUPPORTED}. Install Docker Engine 20.10 or newer with "
+            f"This is {name}. Docker is installed here on {SUPPORTED}. Install Docker Engine 20.10 or newer "
+            f"with "
             f"Compose v2 and Buildx as {DOCKERS_OWN_PAGES} tells for your system, then run ./slipway up."
         )
     return Distribution(identity, version, variables.get("VERSION_CODENAME", ""), name)
 
 
-def require_root(what: str, command: str, user_id: Optional[int] = None) -> None:
+def require_root(what: str, command: str, user_id: int | None = None) -> None:
     """A Refusal unless this is root: `what` needs it, `command` is how to run it again."""
     if (os.geteuid() if user_id is None else user_id) != 0:
         raise Refusal(f"{what} needs root. Run it again as: sudo {command}")
@@ -77,7 +79,7 @@ def has_systemd() -> bool:
     return Path("/run/systemd/system").is_dir()
 
 
-def which(program: str) -> Optional[str]:
+def which(program: str) -> str | None:
     """The program's path; also looks where daemons live, which a plain user's PATH may lack."""
     return shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin:/usr/local/sbin")
 
@@ -87,7 +89,11 @@ def succeeds(command: Sequence[str], seconds: float = 20) -> bool:
     try:
         return (
             subprocess.run(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=seconds
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=seconds,
             ).returncode
             == 0
         )
@@ -95,7 +101,7 @@ def succeeds(command: Sequence[str], seconds: float = 20) -> bool:
         return False
 
 
-def run(command: Sequence[str], remedy: str, **options: object) -> "subprocess.CompletedProcess[str]":
+def run(command: Sequence[str], remedy: str, **options: object) -> subprocess.CompletedProcess[str]:
     """Runs to the end with the output kept; a Refusal with its last lines and the remedy if it fails."""
     try:
         done = subprocess.run(

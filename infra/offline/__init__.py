@@ -1,4 +1,4 @@
-"""Builds, from Debian's and PyPI's packages, the images that a machine without a container registry cannot pull.
+"""Builds from Debian's and PyPI's packages the images that a machine without a registry cannot pull.
 
 Python standard library only; every file here parses on Python 3.9.
 """

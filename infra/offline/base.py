@@ -1,16 +1,24 @@
-"""The base image: Debian trixie from the host's own mirror, with what a build in it needs to reach that mirror."""
+"""The base image: Debian trixie from the host's own mirror, with what a build needs to reach that mirror."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable, Optional
 
 from infra.docker.apt_sources import Source, mirror_of, read_sources
 from infra.docker.install import APT, UNATTENDED
-from infra.docker.system import Refusal, Distribution, read_os_release, require_root, run, the_distribution, which
+from infra.docker.system import (
+    Distribution,
+    Refusal,
+    read_os_release,
+    require_root,
+    run,
+    the_distribution,
+    which,
+)
 from infra.offline.images import INPUTS, digest_of, is_made_from
 from infra.offline.site_settings import BUNDLE, Settings, read_settings
 
@@ -44,10 +52,13 @@ NO_SERVICES = "#!/bin/sh\n# Packages start no services while an image is built.\
 
 
 def ensure_base(say: Say, refresh: bool = False) -> str:
-    """The base image's name; made if it is missing, if what it is made from changed, or to `refresh` its packages."""
+    """The base image's name; made if it is missing, if its inputs changed, or to `refresh` its packages."""
     settings = read_settings(say)
     texts, variables = texts_for(settings, the_sources()), environment_of(settings)
-    archive, recipe = Path("base.tar"), mmdebstrap(numbered(texts, Path()), bool(settings.certificates), Path("base.tar"))
+    archive, recipe = (
+        Path("base.tar"),
+        mmdebstrap(numbered(texts, Path()), bool(settings.certificates), Path("base.tar")),
+    )
     digest = digest_of({**texts, **variables, "recipe": "\n".join(recipe)})
     if is_made_from(IMAGE, digest) and not refresh:
         say(f"{IMAGE} is here")
@@ -62,7 +73,8 @@ def ensure_base(say: Say, refresh: bool = False) -> str:
             file.write_text(texts[path], encoding="utf-8")
         run(
             mmdebstrap(files, bool(settings.certificates), folder / archive),
-            "The Debian mirror was not reached, or does not have trixie. See that `apt-get update` works on this machine; "
+            "The Debian mirror was not reached, or does not have trixie. See that `apt-get update` works on "
+            "this machine; "
             "DEBIAN_MIRROR and DEBIAN_SECURITY_MIRROR in the environment name other mirrors.",
             timeout=1800,
         )
@@ -81,41 +93,54 @@ def the_sources() -> str:
     return sources_from(read_sources(), distribution)
 
 
-def named_mirrors(environment: "os._Environ[str] | dict[str, str]") -> str:
+def named_mirrors(environment: os._Environ[str] | dict[str, str]) -> str:
     keys = (("Signed-By", ARCHIVE_KEYS),)
     text = ""
     if environment.get("DEBIAN_MIRROR"):
         text = Source(environment["DEBIAN_MIRROR"], (SUITE, f"{SUITE}-updates"), ("main",), keys).stanza()
         if environment.get("DEBIAN_SECURITY_MIRROR"):
-            text += "\n" + Source(environment["DEBIAN_SECURITY_MIRROR"], (f"{SUITE}-security",), ("main",), keys).stanza()
+            text += (
+                "\n"
+                + Source(
+                    environment["DEBIAN_SECURITY_MIRROR"], (f"{SUITE}-security",), ("main",), keys
+                ).stanza()
+            )
     return text
 
 
-def sources_from(host: "list[Source]", distribution: Distribution) -> str:
+def sources_from(host: list[Source], distribution: Distribution) -> str:
     """The host's mirrors asked for trixie: the archive, and updates and security where the host has them."""
     archive = mirror_of(host, distribution.codename)
     if archive is None:
         raise Refusal(
-            f"No network mirror with {distribution.codename} main is in /etc/apt/sources.list or sources.list.d. Name one: "
+            f"No network mirror with {distribution.codename} main is in /etc/apt/sources.list or "
+            f"sources.list.d. Name one: "
             "DEBIAN_MIRROR=http://… in the environment."
         )
     texts = [archive.with_suites([SUITE]).stanza()]
     for suffix in ("updates", "security"):
-        mirror: Optional[Source] = mirror_of(host, f"{distribution.codename}-{suffix}")
+        mirror: Source | None = mirror_of(host, f"{distribution.codename}-{suffix}")
         if mirror is not None:
             texts.append(mirror.with_suites([f"{SUITE}-{suffix}"]).stanza())
     return "\n".join(texts)
 
 
 def ensure_mmdebstrap(say: Say) -> None:
-    missing = [name for name, is_here in (
-        ("mmdebstrap", which("mmdebstrap") is not None),
-        ("debian-archive-keyring", Path(ARCHIVE_KEYS).exists()),
-    ) if not is_here]
+    missing = [
+        name
+        for name, is_here in (
+            ("mmdebstrap", which("mmdebstrap") is not None),
+            ("debian-archive-keyring", Path(ARCHIVE_KEYS).exists()),
+        )
+        if not is_here
+    ]
     if not missing:
         return
     packages = " ".join(missing)
-    require_root(f"Installing {packages}, which makes the base image,", f"apt-get install --no-install-recommends {packages}")
+    require_root(
+        f"Installing {packages}, which makes the base image,",
+        f"apt-get install --no-install-recommends {packages}",
+    )
     say(f"installing {packages} with apt")
     run(
         [*APT, "install", "--no-install-recommends", "--no-remove", *missing],
@@ -125,8 +150,9 @@ def ensure_mmdebstrap(say: Say) -> None:
     )
 
 
-def texts_for(settings: Settings, sources: str) -> "dict[str, str]":
-    """What goes into the image: path there → text. Without sources, mmdebstrap writes those of its default mirror."""
+def texts_for(settings: Settings, sources: str) -> dict[str, str]:
+    """What goes into the image: path → text. Without sources mmdebstrap writes those of its default "
+    "mirror."""
     texts = {
         SOURCES: sources,
         SITE_APT: settings.apt,
@@ -140,18 +166,18 @@ def texts_for(settings: Settings, sources: str) -> "dict[str, str]":
     return {path: text for path, text in texts.items() if text}
 
 
-def numbered(texts: "dict[str, str]", folder: Path) -> "dict[Path, str]":
+def numbered(texts: dict[str, str], folder: Path) -> dict[Path, str]:
     """A file in the folder for each path in the image."""
     return {folder / f"file-{number}": path for number, path in enumerate(texts)}
 
 
-def mmdebstrap(files: "dict[Path, str]", own_authorities: bool, archive: Path) -> "list[str]":
+def mmdebstrap(files: dict[Path, str], own_authorities: bool, archive: Path) -> list[str]:
     """The command that makes the archive. Hooks run in a shell with the new root as `$1`."""
     command = ["mmdebstrap", "--quiet", "--variant=minbase", "--include=ca-certificates", "--format=tar"]
     command += [f"--dpkgopt={option}" for option in UNPACKED_WITHOUT]
     for file, path in files.items():
-        # How the mirror is reached must be known before the first package; that packages are thrown away, only after
-        # mmdebstrap has installed those that it downloaded.
+        # How the mirror is reached must be known before the first package; that packages are thrown away,
+        # only after mmdebstrap has installed those that it downloaded.
         when = "setup" if path == SITE_APT else "customize"
         mode = "0755" if path.startswith("/usr/sbin/") else "0644"
         command.append(f'--{when}-hook=install -D -m {mode} {file} "$1"{path}')
@@ -165,7 +191,7 @@ def mmdebstrap(files: "dict[Path, str]", own_authorities: bool, archive: Path) -
     return [*command, SUITE, str(archive), *sources]
 
 
-def environment_of(settings: Settings) -> "dict[str, str]":
+def environment_of(settings: Settings) -> dict[str, str]:
     """Variables that make every program in the image use the site's authorities and settings."""
     variables = {}
     if settings.certificates:
@@ -176,10 +202,24 @@ def environment_of(settings: Settings) -> "dict[str, str]":
     return variables
 
 
-def import_image(archive: Path, variables: "dict[str, str]", digest: str) -> None:
-    changes = [f"LABEL {INPUTS}={digest}", 'CMD ["bash"]', *(f"ENV {name}={value}" for name, value in variables.items())]
-    command = ["docker", "import", *(word for change in changes for word in ("--change", change)), str(archive), IMAGE]
+def import_image(archive: Path, variables: dict[str, str], digest: str) -> None:
+    changes = [
+        f"LABEL {INPUTS}={digest}",
+        'CMD ["bash"]',
+        *(f"ENV {name}={value}" for name, value in variables.items()),
+    ]
+    command = [
+        "docker",
+        "import",
+        *(word for change in changes for word in ("--change", change)),
+        str(archive),
+        IMAGE,
+    ]
     try:
-        run(command, "Is the Docker Engine running, and has its disk room? See: docker info, df -h", timeout=600)
+        run(
+            command,
+            "Is the Docker Engine running, and has its disk room? See: docker info, df -h",
+            timeout=600,
+        )
     except subprocess.TimeoutExpired:
         raise Refusal("docker import did not end within ten minutes; see: docker info, df -h") from None

@@ -1,16 +1,16 @@
-"""Builds every offline image that is missing or out of date, and tells the variables that make Compose use them.
+"""Builds every offline image that is missing or out of date; tells the variables that make Compose use them.
 
     python3 -m infra.offline.build [--refresh]
 
-Needs a running Docker Engine and a Debian and a PyPI mirror, as this machine is set up for them; no container registry.
+Needs a Docker Engine, and the Debian and PyPI mirrors that this machine is set up for; no container registry.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 from infra.docker.daemon import answers
 from infra.docker.system import Refusal
@@ -23,10 +23,10 @@ SEAWEEDFS = "slipway-offline/seaweedfs:4.48"
 CADDY = "slipway-offline/caddy:2.11.7"
 
 
-def build_all(log: Callable[[str], None], refresh: bool = False) -> "dict[str, str]":
+def build_all(log: Callable[[str], None], refresh: bool = False) -> dict[str, str]:
     """Variables for `.env`. `log` is told each step; `refresh` takes new packages where nothing else changed.
 
-    Raises Refusal, whose text says what is wrong and what to do. What was built until then stays and is not built again.
+    Raises Refusal, whose text says what is wrong and what to do. What was built until then stays.
     """
     if not answers():
         raise Refusal("No Docker Engine answers. Start or install it with: ./slipway install-docker")
@@ -43,10 +43,14 @@ def build_all(log: Callable[[str], None], refresh: bool = False) -> "dict[str, s
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python3 -m infra.offline.build", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python3 -m infra.offline.build", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("--refresh", action="store_true", help="take the mirror's newest packages")
     try:
-        variables = build_all(lambda line: print(line, file=sys.stderr, flush=True), parser.parse_args().refresh)
+        variables = build_all(
+            lambda line: print(line, file=sys.stderr, flush=True), parser.parse_args().refresh
+        )
     except Refusal as refusal:
         print(f"offline images: {refusal}", file=sys.stderr)
         return 1

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Callable, Iterable, Mapping
 
 from infra.docker.system import Refusal
 
@@ -26,7 +26,7 @@ def digest_of(parts: Mapping[str, str]) -> str:
     return whole.hexdigest()
 
 
-def files_of(folder: Path) -> "dict[str, str]":
+def files_of(folder: Path) -> dict[str, str]:
     """Every file of a build context with its content and whether it can be executed."""
     return {
         f"{path.relative_to(folder)} {path.stat().st_mode & 0o111:o}": path.read_text(encoding="utf-8")
@@ -65,7 +65,8 @@ def ensure_built(image: str, folder: Path, base: str, say: Say) -> None:
             str(folder),
         ],
         say,
-        f"{image} could not be built. Most often a mirror is not reached: see that `apt-get update` and `pip download` "
+        f"{image} could not be built. Most often a mirror is not reached: see that `apt-get update` and "
+        f"`pip download` "
         "work on this machine, then run it again; what was built stays.",
     )
 
@@ -82,7 +83,7 @@ def follow(command: Iterable[str], say: Say, remedy: str) -> None:
         env={**os.environ, "DOCKER_BUILDKIT": "1"},
     )
     assert process.stdout is not None
-    last: "list[str]" = []
+    last: list[str] = []
     for line in process.stdout:
         line = line.rstrip()
         last = [*last, line][-25:]

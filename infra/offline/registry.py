@@ -2,80 +2,85 @@
 
 from __future__ import annotations
 
-import http.client
-import socket
+import json
 import ssl
 import subprocess
 import threading
-from typing import Callable, Mapping, Optional
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from typing import Callable
 
 from infra.offline.site_settings import BUNDLE
 
-SECONDS = 8
+SECONDS = 7
+ANSWER = "Docker-Distribution-Api-Version"
+"""The header by which a registry is told from a login page that answers for everything."""
 
 
 def registry_reachable(image: str) -> bool:
-    """True if the image is here already or its registry answers. Takes ten seconds at most."""
-    return is_here(image) or answers_in_time(lambda: registry_answers(host_of(image)), SECONDS)
+    """True if the image is here already or its registry, or a mirror of it, answers. Takes ten seconds at most."""
+    return is_here(image) or answers_in_time(
+        lambda: any(map(answers, addresses_for(image, engine()))), SECONDS
+    )
 
 
 def is_here(image: str) -> bool:
+    return docker("image", "inspect", "--format", "{{.Id}}", image) != ""
+
+
+def docker(*words: str) -> str:
+    """What `docker` prints; empty if it fails or takes more than two seconds."""
     try:
-        return (
-            subprocess.run(
-                ["docker", "image", "inspect", image], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=2
-            ).returncode
-            == 0
+        done = subprocess.run(
+            ["docker", *words], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, timeout=2
         )
     except (OSError, subprocess.TimeoutExpired):
-        return False
-
-
-def host_of(image: str) -> str:
-    """The registry's host as Docker reads a reference: the first part if it looks like a host, else the default."""
-    first, slash, _ = image.partition("/")
-    is_host = bool(slash) and ("." in first or ":" in first or first == "localhost")
-    return first if is_host else default_registry()
-
-
-def default_registry() -> str:
-    """The engine's own default, as it tells it itself (`https://index.…/v1/`), so that no host is named here."""
-    try:
-        told = subprocess.run(
-            ["docker", "info", "--format", "{{.IndexServerAddress}}"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            timeout=5,
-        ).stdout.strip()
-    except (OSError, subprocess.TimeoutExpired):
         return ""
-    return told.partition("://")[2].partition("/")[0]
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def registry_answers(host: str) -> bool:
-    """True if `/v2/` of that host answers as a registry does: 200, or 401 with the registry's own header."""
-    if not host:
-        return False
-    name, _, port = host.partition(":")
-    context = ssl.create_default_context(cafile=str(BUNDLE) if BUNDLE.exists() else None)
-    connection = http.client.HTTPSConnection(name, int(port or 443), timeout=SECONDS, context=context)
+def engine() -> dict:
+    """What the engine says of itself, as `docker info` has it: its default registry, mirrors and proxy."""
     try:
-        connection.request("GET", "/v2/")
-        return is_a_registry(connection.getresponse().status, {})
-    except (OSError, http.client.HTTPException, ValueError, socket.timeout):
+        return json.loads(docker("info", "--format", "{{json .}}"))
+    except ValueError:
+        return {}
+
+
+def addresses_for(image: str, info: Mapping) -> list[str]:
+    """Where the engine would look for the image: a host in its name, else its mirrors and its default registry.
+
+    The default is taken from the engine itself (`https://index.…/v1/`), so that no host is named here.
+    """
+    first, slash, _ = image.partition("/")
+    if slash and ("." in first or ":" in first or first == "localhost"):
+        return [f"https://{first}"]
+    mirrors = (info.get("RegistryConfig") or {}).get("Mirrors") or []
+    default = info.get("IndexServerAddress", "").partition("/v1")[0]
+    return [address.rstrip("/") for address in (*mirrors, default) if address]
+
+
+def answers(address: str) -> bool:
+    """True if `/v2/` answers as a registry does. It may ask for a login: pulling public images needs none."""
+    context = ssl.create_default_context(cafile=str(BUNDLE) if BUNDLE.exists() else None)
+    opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
+    try:
+        with opener.open(f"{address}/v2/", timeout=SECONDS) as answer:
+            return is_a_registry(answer.status, answer.headers)
+    except urllib.error.HTTPError as error:
+        return is_a_registry(error.code, error.headers)
+    except (OSError, ValueError):
         return False
-    finally:
-        connection.close()
 
 
 def is_a_registry(status: int, headers: Mapping[str, str]) -> bool:
-    return status in (200, 401)
+    return status in (200, 401) and headers.get(ANSWER) is not None
 
 
 def answers_in_time(question: Callable[[], bool], seconds: float) -> bool:
     """The answer, or False when it takes longer: a name server that is silent would hold everything up."""
-    answer: "list[bool]" = []
+    answer: list[bool] = []
     asking = threading.Thread(target=lambda: answer.append(question()), daemon=True)
     asking.start()
     asking.join(seconds)

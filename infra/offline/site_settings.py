@@ -1,7 +1,7 @@
-"""What a build inside a container needs to reach what this host reaches: certificates, pip's, npm's and apt's settings.
+"""What a build in a container needs to reach what this host reaches: certificates, settings of pip, npm, apt.
 
-Only reads. What points at a folder, a program or a port of this machine means nothing inside a container and is left
-behind; so are passwords, which have no place in an image.
+Only reads. What points at a folder, a program or a port of this machine means nothing in a container and is
+left behind; so are passwords, which have no place in an image.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import configparser
 import os
 import re
 import subprocess
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Callable, Iterable, Mapping, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
@@ -35,7 +36,7 @@ Say = Callable[[str], None]
 class Settings(NamedTuple):
     """Texts of files for the image; an empty one is not written."""
 
-    certificates: "tuple[str, ...]"
+    certificates: tuple[str, ...]
     """The site's own authorities, PEM, in the host's order."""
     pip: str
     npm: str
@@ -63,7 +64,7 @@ def stock_files() -> Iterable[Path]:
     return sorted(path for path in STOCK_CERTIFICATES.rglob("*.crt")) if STOCK_CERTIFICATES.is_dir() else []
 
 
-def own_certificates(bundle: str, stock: Iterable[str]) -> "tuple[str, ...]":
+def own_certificates(bundle: str, stock: Iterable[str]) -> tuple[str, ...]:
     """The certificates of a bundle that no distribution's package brought."""
     known = {packed(pem) for text in stock for pem in CERTIFICATE.findall(text)}
     own = {packed(pem): pem for pem in CERTIFICATE.findall(bundle) if packed(pem) not in known}
@@ -76,7 +77,7 @@ def packed(pem: str) -> str:
 
 def pip_settings(files: Iterable[str], environment: Mapping[str, str], say: Say) -> str:
     """pip.conf for the image, from pip's files (weakest first) and PIP_* variables."""
-    found: "dict[str, str]" = {}
+    found: dict[str, str] = {}
     for text in files:
         parser = configparser.RawConfigParser(strict=False)
         try:
@@ -96,13 +97,15 @@ def pip_settings(files: Iterable[str], environment: Mapping[str, str], say: Say)
         addresses = [reachable(word, f"pip's {name}", say) for word in found.get(name, "").split()]
         if any(addresses):
             lines.append(f"{name} = {' '.join(filter(None, addresses))}")
-    lines += [f"{name} = {' '.join(found[name].split())}" for name in PIP_PLAIN if found.get(name, "").strip()]
+    lines += [
+        f"{name} = {' '.join(found[name].split())}" for name in PIP_PLAIN if found.get(name, "").strip()
+    ]
     return "\n".join(["[global]", *lines, ""]) if lines else ""
 
 
 def npm_settings(files: Iterable[str], environment: Mapping[str, str], say: Say) -> str:
     """npmrc for the image, from npm's files (weakest first) and npm_config_* variables."""
-    found: "dict[str, str]" = {}
+    found: dict[str, str] = {}
     for text in files:
         for line in text.splitlines():
             name, equals, value = line.strip().partition("=")
@@ -116,7 +119,10 @@ def npm_settings(files: Iterable[str], environment: Mapping[str, str], say: Say)
         if NPM_ADDRESSES.fullmatch(name):
             value = reachable(value, f"npm's {name}", say)
         elif "_auth" in name.lower() or "password" in name.lower():
-            say("npm: a password is left behind; give this host a mirror that needs none if a build fails for it")
+            say(
+                "npm: a password is left behind; give this host a mirror that needs none if a build fails "
+                "for it"
+            )
             continue
         elif not NPM_PLAIN.fullmatch(name):
             continue
@@ -152,9 +158,15 @@ def reachable(address: str, whose: str, say: Say) -> str:
         say(f"{whose}: {address} is on this machine's disk and is left behind")
         return ""
     if parts.hostname == "localhost" or parts.hostname.startswith("127.") or parts.hostname == "::1":
-        say(f"{whose}: {parts.hostname} is this machine itself, which a container does not reach; it is left behind")
+        say(
+            f"{whose}: {parts.hostname} is this machine itself, which a container does not reach; it is "
+            f"left behind"
+        )
         return ""
     if "@" in parts.netloc:
-        say(f"{whose}: the password is left behind; if a build fails for it, let {parts.hostname} in without one")
+        say(
+            f"{whose}: the password is left behind; if a build fails for it, let {parts.hostname} in "
+            f"without one"
+        )
         return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
     return address

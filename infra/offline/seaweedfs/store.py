@@ -3,7 +3,7 @@
     store.py start         reads the keys from /run/secrets, then becomes `weed`
     store.py healthcheck   puts an object, gets it back and compares; exit 1 with a sentence if that fails
 
-`weed` takes keys from a file only; it is written into a folder of this container's own memory. Standard library only.
+`weed` takes keys from a file only; it is written into a folder in memory. Standard library only.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ def secret(name: str) -> str:
         value = (SECRETS / name).read_text(encoding="utf-8").strip()
     except OSError as error:
         raise StoreError(
-            f"the secret {SECRETS / name} cannot be read ({error.strerror}); `docker compose up secrets` makes it"
+            f"the secret {SECRETS / name} cannot be read ({error.strerror}); `docker compose up secrets` "
+            f"makes it"
         ) from None
     if not value:
         raise StoreError(f"the secret {SECRETS / name} is empty; write the key into it")
@@ -63,18 +64,21 @@ def start(data: str, bucket: str) -> None:
     """Becomes `weed`; comes back only with an error."""
     identities = identities_for(bucket, [secret(name) for name in ROOT], [secret(name) for name in MLFLOW])
     if not os.access(data, os.W_OK):
-        raise StoreError(f"{data} cannot be written by user {os.geteuid()}; give the volume to it: chown -R {os.geteuid()}")
+        raise StoreError(
+            f"{data} cannot be written by user {os.geteuid()}; give the volume to it: chown -R {os.geteuid()}"
+        )
     folder = Path(tempfile.mkdtemp(prefix="weed-"))
     config = folder / "s3.json"
     config.touch(mode=0o600)
     config.write_text(json.dumps(identities), encoding="utf-8")
-    os.environ.update({**SETTINGS, **locked_door(folder)})
+    memory = memory_mib()
+    os.environ.update({**SETTINGS, **heap(memory), **locked_door(folder)})
     os.chdir(folder)
-    os.execvp("weed", command(data, config))  # noqa: S606, S607 - this image's own `weed`
+    os.execvp("weed", command(data, config, memory))  # noqa: S606 - this image's own `weed`
 
 
 def identities_for(bucket: str, root: list[str], mlflow: list[str]) -> dict:
-    """Who may do what, in the form of `-s3.config`: root everything, MLflow's key the objects of one bucket."""
+    """Who may do what, as `-s3.config` has it: root everything, MLflow's key the objects of one bucket."""
     return {
         "identities": [
             {"name": "root", "credentials": [credential(root)], "actions": ["Admin"]},
@@ -89,7 +93,7 @@ def credential(pair: list[str]) -> dict[str, str]:
 
 
 def policy_for(bucket: str) -> dict:
-    """What MLflow's S3 artifact repository does, on one bucket: the policy that MLflow's key has in MinIO too."""
+    """What MLflow's S3 artifact repository does, on one bucket: the policy its key has in MinIO too."""
     of_the_bucket = ["s3:ListBucket", "s3:GetBucketLocation", "s3:ListBucketMultipartUploads"]
     of_objects = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
     return {
@@ -105,31 +109,49 @@ def policy_for(bucket: str) -> dict:
     }
 
 
-# A bucket starts with one file on disk, not seven; the heap is kept within what the container is given.
-SETTINGS = {"WEED_MASTER_VOLUME_GROWTH_COPY_1": "1", "GOMEMLIMIT": os.environ.get("GOMEMLIMIT", "320MiB")}
+# A bucket starts with one file on disk, not seven.
+SETTINGS = {"WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}
+MEMORY_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def memory_mib(limit_files: tuple[str, ...] = MEMORY_LIMITS, most: int = 2048) -> int:
+    """The memory this store may use, in MiB: what the kernel allows it, at most `most`."""
+    for file in limit_files:
+        try:
+            return min(int(Path(file).read_text(encoding="ascii")) // 2**20, most)
+        except (OSError, ValueError):
+            continue
+    return most
+
+
+def heap(memory: int) -> dict[str, str]:
+    """Go collects its garbage before two thirds of the memory are taken; files and buffers need the rest."""
+    return {"GOMEMLIMIT": f"{memory * 2 // 3}MiB"}
 
 
 def locked_door(folder: Path) -> dict[str, str]:
     """Settings that close the port by which other SeaweedFS servers would tell this one who may do what.
 
-    It listens wherever S3 does and asks callers for nothing. With a certificate it lets in only callers whose own was
-    signed by the same key; that key is made here and stays in this container's memory, so there are none.
+    It listens wherever S3 does and asks callers for nothing. With a certificate it lets in only callers whose
+    own was signed by the same key; that key is made here and stays in this container, so there are none.
     """
     key, certificate = folder / "key.pem", folder / "certificate.pem"
-    made = subprocess.run(  # noqa: S603
-        [  # noqa: S607 - the image's own openssl
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "36500"),
-            *("-subj", "/CN=nobody", "-keyout", str(key), "-out", str(certificate)),
-        ],
+    what = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 36500 -subj /CN=nobody"
+    made = subprocess.run(
+        ["openssl", *what.split(), "-keyout", str(key), "-out", str(certificate)],
         capture_output=True,
         text=True,
     )
     if made.returncode != 0:
         raise StoreError(f"openssl made no certificate: {made.stderr.strip()}")
-    return {"WEED_GRPC_CA": str(certificate), "WEED_GRPC_S3_CERT": str(certificate), "WEED_GRPC_S3_KEY": str(key)}
+    return {
+        "WEED_GRPC_CA": str(certificate),
+        "WEED_GRPC_S3_CERT": str(certificate),
+        "WEED_GRPC_S3_KEY": str(key),
+    }
 
 
-def command(data: str, config: Path) -> list[str]:
+def command(data: str, config: Path, memory: int) -> list[str]:
     """Master, volume server and filer speak on 127.0.0.1 alone; S3 is what the network sees."""
     return [
         *("weed", "-logtostderr=true", "server", f"-dir={data}"),
@@ -143,7 +165,7 @@ def command(data: str, config: Path) -> list[str]:
         *("-filer", "-filer.exposeDirectoryData=false"),
         *("-s3", f"-s3.port={PORT}", "-s3.ip.bind=0.0.0.0", f"-s3.config={config}"),
         # One download alone would otherwise fill the container's memory with chunks read ahead.
-        *("-s3.readerCacheSizeMB=256", "-s3.cacheCapacityMB=0"),
+        *(f"-s3.readerCacheSizeMB={memory // 4}", "-s3.cacheCapacityMB=0"),
         *("-s3.concurrentUploadLimitMB=128", "-volume.concurrentUploadLimitMB=128"),
         *("-s3.iam=false", "-s3.autoCreateBucket=false", "-s3.allowDeleteBucketNotEmpty=false"),
         *("-s3.port.iceberg=0", "-s3.port.lance=0"),
@@ -151,7 +173,7 @@ def command(data: str, config: Path) -> list[str]:
 
 
 def keeps_an_object(user: str, password: str) -> None:
-    """Puts an object into a bucket of the probe's own and reads it back; a StoreError if it is not the same."""
+    """Puts an object into a bucket of the probe's own and reads it back; a StoreError if that fails."""
     written = uuid.uuid4().hex.encode("ascii")
     path = f"/{PROBE_BUCKET}/probe"
     status, _ = request("PUT", path, written, user, password)
@@ -163,14 +185,16 @@ def keeps_an_object(user: str, password: str) -> None:
     status, read = request("GET", path, b"", user, password)
     # Two probes at once may read each other's object; the form of what came back still tells.
     if status != 200 or len(read) != len(written):
-        raise StoreError(f"the object that was written did not come back (status {status}, {len(read)} bytes)")
+        raise StoreError(
+            f"the object that was written did not come back (status {status}, {len(read)} bytes)"
+        )
 
 
 def request(method: str, path: str, body: bytes, user: str, password: str) -> tuple[int, bytes]:
     """One S3 request to this container's own store: status and body."""
     connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=5)
     try:
-        now = datetime.datetime.now(datetime.timezone.utc)
+        now = datetime.datetime.now(datetime.UTC)
         headers = signed_headers(method, path, body, f"127.0.0.1:{PORT}", now, user, password)
         connection.request(method, path, body=body, headers=headers)
         answer = connection.getresponse()
@@ -183,7 +207,11 @@ def signed_headers(
     method: str, path: str, body: bytes, host: str, now: datetime.datetime, user: str, password: str
 ) -> dict[str, str]:
     """AWS Signature Version 4 for a request whose path needs no escaping and that has no query."""
-    stamp, day, content = now.strftime("%Y%m%dT%H%M%SZ"), now.strftime("%Y%m%d"), hashlib.sha256(body).hexdigest()
+    stamp, day, content = (
+        now.strftime("%Y%m%dT%H%M%SZ"),
+        now.strftime("%Y%m%d"),
+        hashlib.sha256(body).hexdigest(),
+    )
     headers = {"host": host, "x-amz-content-sha256": content, "x-amz-date": stamp}
     names = ";".join(headers)
     canonical = "\n".join(
@@ -197,7 +225,8 @@ def signed_headers(
     signature = hmac.new(key, to_sign.encode(), hashlib.sha256).hexdigest()
     return {
         **headers,
-        "authorization": f"AWS4-HMAC-SHA256 Credential={user}/{scope}, SignedHeaders={names}, Signature={signature}",
+        "authorization": f"AWS4-HMAC-SHA256 Credential={user}/{scope}, SignedHeaders={names}, "
+        f"Signature={signature}",
     }
 
 
