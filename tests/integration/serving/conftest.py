@@ -244,6 +244,20 @@ def start_serving(mlflow_server):
 
 
 @pytest.fixture
+def serve(start_serving, tmp_path):
+    """start_serving for one test: serve(**environment) -> a server in tmp_path, stopped afterwards."""
+    started = []
+
+    def start(**environment) -> Process:
+        started.append(start_serving(tmp_path, **environment))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture
 def helpers():
     """What the tests of this folder share."""
     return SimpleNamespace(eventually=eventually, points=POINTS, colours=COLOURS, free_port=free_port)

@@ -50,11 +50,11 @@ def test_the_page_asks_no_other_host(serving):
 
 
 @pytest.mark.browser
-def test_the_page_shows_the_models_in_a_browser_without_an_error(registry, start_serving, tmp_path):
+def test_the_page_shows_the_models_in_a_browser_without_an_error(registry, serve):
     playwright = pytest.importorskip("playwright.sync_api")
     chromium = shutil.which("chromium") or pytest.skip("no chromium")
     registry.production(red_blue="1")
-    server = start_serving(tmp_path)
+    server = serve()
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page()

@@ -17,7 +17,9 @@ def eventually(helpers):
 @pytest.fixture(scope="module")
 def one_server(registry, start_serving, tmp_path_factory):
     registry.production(red_blue="1")
-    return start_serving(tmp_path_factory.mktemp("following"))
+    server = start_serving(tmp_path_factory.mktemp("following"))
+    yield server
+    server.stop()
 
 
 @pytest.fixture
@@ -108,9 +110,9 @@ def test_a_model_that_leaves_production_is_served_no_more(serving, registry, eve
     assert serving.get("/ready").status_code == 200
 
 
-def test_a_stack_with_nothing_in_production_is_healthy(registry, start_serving, tmp_path):
+def test_a_stack_with_nothing_in_production_is_healthy(registry, serve):
     registry.production()
-    server = start_serving(tmp_path)
+    server = serve()
     answer = server.post("/predict", POINT)
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "no_model")
 

@@ -187,9 +187,8 @@ def test_a_busy_server_refuses_early_and_goes_on_answering_about_itself(serving)
     with concurrent.futures.ThreadPoolExecutor(24) as pool:
         asked = [pool.submit(ask, i) for i in range(24)]
         time.sleep(0.3)
-        started = time.monotonic()
         assert serving.get("/health").json() == {"status": "ok"}
-        assert time.monotonic() - started < 0.5
+        assert not all(one.done() for one in asked)  # it did not wait for them
         answers = [one.result() for one in asked]
     refused = [answer for answer in answers if answer.status_code != 200]
     assert refused

@@ -16,9 +16,9 @@ def ask(server, times):
         assert server.post("/predict", POINT).status_code == 200
 
 
-def test_visitors_survive_a_restart_and_wrong_requests_are_none(registry, start_serving, tmp_path, helpers):
+def test_visitors_survive_a_restart_and_wrong_requests_are_none(registry, serve, tmp_path, helpers):
     registry.production(red_blue="1")
-    server = start_serving(tmp_path, SERVING_FLUSH_SECONDS="60")
+    server = serve(SERVING_FLUSH_SECONDS="60")
     ask(server, 5)
     server.post("/predict", {"inputs": []})
     registry.production(red_blue="2")
@@ -79,12 +79,11 @@ def postgres(helpers):
 
 
 def test_with_postgres_away_predictions_go_on_and_every_one_is_counted_afterwards(
-    registry, start_serving, tmp_path, helpers, postgres
+    registry, serve, tmp_path, helpers, postgres
 ):
     registry.production(red_blue="1")
     (tmp_path / "serving_db_password").write_text("test-password\n")
-    server = start_serving(
-        tmp_path,
+    server = serve(
         SECRETS_DIR=str(tmp_path),
         SERVING_DATABASE_URL=f"postgresql+psycopg2://serving@127.0.0.1:{postgres.port}/postgres",
     )
@@ -107,9 +106,8 @@ def test_with_postgres_away_predictions_go_on_and_every_one_is_counted_afterward
     assert "test-password" not in server.log.read_text()
 
 
-def test_a_missing_secret_stops_the_server_with_one_sentence(start_serving, tmp_path):
-    server = start_serving(
-        tmp_path,
+def test_a_missing_secret_stops_the_server_with_one_sentence(serve, tmp_path):
+    server = serve(
         wait=False,
         SECRETS_DIR=str(tmp_path),
         SERVING_DATABASE_URL="postgresql+psycopg2://serving@127.0.0.1:1/serving",
