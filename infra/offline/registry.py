@@ -8,20 +8,17 @@ import subprocess
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
-from typing import Callable
+from collections.abc import Callable, Mapping
 
 from infra.offline.site_settings import BUNDLE
 
 SECONDS = 7
-ANSWER = "Docker-Distribution-Api-Version"
-"""The header by which a registry is told from a login page that answers for everything."""
 
 
 def registry_reachable(image: str) -> bool:
-    """True if the image is here already or its registry, or a mirror of it, answers. Takes ten seconds at most."""
+    """True if the image is here already, or its registry or a mirror of it answers. Ten seconds at most."""
     return is_here(image) or answers_in_time(
-        lambda: any(map(answers, addresses_for(image, engine()))), SECONDS
+        lambda: any(answers(address) for address in addresses_for(image, engine())), SECONDS
     )
 
 
@@ -62,7 +59,7 @@ def addresses_for(image: str, info: Mapping) -> list[str]:
 
 
 def answers(address: str) -> bool:
-    """True if `/v2/` answers as a registry does. It may ask for a login: pulling public images needs none."""
+    """True if `/v2/` answers as a registry does. It may ask for a login; public images need none."""
     context = ssl.create_default_context(cafile=str(BUNDLE) if BUNDLE.exists() else None)
     opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
     try:
@@ -75,7 +72,10 @@ def answers(address: str) -> bool:
 
 
 def is_a_registry(status: int, headers: Mapping[str, str]) -> bool:
-    return status in (200, 401) and headers.get(ANSWER) is not None
+    """A registry names its API or asks for a token; a login page that answers for everything does neither."""
+    if headers.get("Docker-Distribution-Api-Version") is not None:
+        return status in (200, 401)
+    return status == 401 and (headers.get("WWW-Authenticate") or "").lower().startswith("bearer ")
 
 
 def answers_in_time(question: Callable[[], bool], seconds: float) -> bool:

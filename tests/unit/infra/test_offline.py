@@ -240,6 +240,8 @@ def test_a_registry_is_one_that_says_so_even_if_it_asks_for_a_login(web_server):
     address, answer = web_server
     answer.update(status=401, headers={"Docker-Distribution-Api-Version": "registry/2.0"})
     assert registry.answers(address)
+    answer.update(status=401, headers={"WWW-Authenticate": 'Bearer realm="https://token.example"'})
+    assert registry.answers(address)
     answer.update(status=200, headers={"Content-Type": "text/html"})
     assert not registry.answers(address), "a login page that answers for everything is no registry"
     answer.update(status=503, headers={"Docker-Distribution-Api-Version": "registry/2.0"})
