@@ -39,6 +39,7 @@ def start_server(page: Page, name: str) -> float:
     page.goto("/hub/spawn")
     page.wait_for_url(re.compile(rf"/user/{name}/lab"), timeout=STARTING)
     expect(page.locator("#jp-main-dock-panel")).to_be_visible(timeout=STARTING)
+    expect(page.locator("#jupyterlab-splash")).to_have_count(0, timeout=STARTING)
     return time.monotonic() - began
 
 
@@ -46,7 +47,8 @@ def run_notebook(page: Page, name: str, path: str, minutes: float = 8) -> dict:
     """Opens a notebook in JupyterLab, runs all cells; gives the saved notebook when every cell ran."""
     page.goto(f"/user/{name}/lab/tree/{path}")
     expect(page.locator(".jp-NotebookPanel-toolbar")).to_be_visible(timeout=STARTING)
-    # The kernel must be there first: cells that are run without one are not kept for it.
+    # Before the splash is gone and the kernel is there, a command to run is lost.
+    expect(page.locator("#jupyterlab-splash")).to_have_count(0, timeout=STARTING)
     expect(page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]")).to_be_attached(timeout=STARTING)
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()

@@ -7,6 +7,7 @@ platform is stopped and started, and everything is still there.
 
 from __future__ import annotations
 
+import os
 import re
 from types import SimpleNamespace
 
@@ -22,7 +23,8 @@ from tests.e2e import people
 
 pytestmark = pytest.mark.browser
 
-SCIENTIST, PASSWORD = "ada", "lovelace-1843"
+# On a platform that has an ada already, another name.
+SCIENTIST, PASSWORD = os.environ.get("SLIPWAY_TEST_SCIENTIST", "ada"), "lovelace-1843"
 NOTEBOOK = "examples/red-blue.ipynb"
 FIRST_CELL = """import mlflow
 with mlflow.start_run() as run:
