@@ -46,7 +46,7 @@ def engine() -> dict:
 
 
 def addresses_for(image: str, info: Mapping) -> list[str]:
-    """Where the engine would look for the image: a host in its name, else its mirrors and its default registry.
+    """Where the engine would look for the image: a host in its name, else its mirrors and its default.
 
     The default is taken from the engine itself (`https://index.…/v1/`), so that no host is named here.
     """
