@@ -36,6 +36,8 @@ def set_up_logging(level: str) -> None:
     logging.captureWarnings(True)
     for name in ("slipway_serving", "uvicorn"):
         logging.getLogger(name).setLevel(level.upper())
+    # Says at every look that it retries; that the registry is away is told once, by the watcher.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
     # MLflow brings handlers of its own, which would print every line twice and not as JSON.
     for name in [*logging.root.manager.loggerDict]:
         if name.split(".")[0] in {"mlflow", "alembic"}:
