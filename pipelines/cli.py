@@ -243,4 +243,4 @@ def _say(outcome: Outcome, serving_url: str | None, no_wait: bool) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="slipway")

@@ -96,17 +96,22 @@ def serving_url(server, tmp_path_factory) -> Iterator[str]:
 
 
 @pytest.fixture(autouse=True)
-def environment(server, monkeypatch, tmp_path) -> None:
+def environment(server, monkeypatch, tmp_path) -> Iterator[None]:
     """What a notebook's environment says, for the commands run here and the processes they start."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
     monkeypatch.setenv("LOGNAME", "ada")
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
-    for name in ("SLIPWAY_SERVING_URL", "SLIPWAY_URL", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID"):
+    # MLflow itself writes the experiment and the address it was told last into the environment.
+    for name in ("SLIPWAY_SERVING_URL", "SLIPWAY_URL", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
     monkeypatch.chdir(tmp_path)
     mlflow.set_tracking_uri(server.uri)
     yield
     mlflow.set_tracking_uri(None)
+    # MLflow keeps the last experiment for the whole process; other tests speak to other servers.
+    mlflow.tracking.fluent._active_experiment_id = None
+    os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
 
 
 @pytest.fixture

@@ -162,9 +162,8 @@ def test_what_was_typed_wrong_is_told(red_blue):
 
 
 def test_a_server_that_does_not_answer_is_told_in_a_sentence(red_blue, monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9/mlflow")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    mlflow.set_tracking_uri(None)
+    mlflow.set_tracking_uri("http://127.0.0.1:9/mlflow")
     said = red_blue("train", "--model", "knn", "--sample", 1, status=1)
     assert "http://127.0.0.1:9/mlflow does not answer (Connection refused)" in said
     assert "Traceback" not in said
