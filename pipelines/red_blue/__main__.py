@@ -36,7 +36,11 @@ def main() -> None:
     "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to write into."
 )
 @click.option(
-    "--seed", type=int, default=SEED, show_default=True, help="The same seed gives the same points."
+    "--seed",
+    type=click.IntRange(0),
+    default=SEED,
+    show_default=True,
+    help="The same seed gives the same points.",
 )
 def make_data(out: Path, seed: int) -> None:
     """Write sample_01.csv … sample_10.csv and reference.csv.
@@ -61,7 +65,11 @@ def make_data(out: Path, seed: int) -> None:
 )
 @click.option("--sample", default="all", show_default=True, help="Number of the sample, or all.")
 @click.option(
-    "--seed", type=int, default=SEED, show_default=True, help="For the data, the split and the forest."
+    "--seed",
+    type=click.IntRange(0),
+    default=SEED,
+    show_default=True,
+    help="For the data, the split and the forest.",
 )
 @click.option("--data", default=GENERATED, show_default=True, help="Folder with the CSV files, or generated.")
 @click.option("--experiment", help="MLflow experiment.  [default: MLFLOW_EXPERIMENT_NAME, else red-blue]")
