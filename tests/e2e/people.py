@@ -43,11 +43,12 @@ def start_server(page: Page, name: str) -> float:
     return time.monotonic() - began
 
 
-def run_notebook(page: Page, name: str, path: str, minutes: float = 8) -> dict:
+def run_notebook(page: Page, name: str, path: str, minutes: float = 5) -> dict:
     """Opens a notebook in JupyterLab, runs all cells; gives the saved notebook when every cell ran."""
     page.goto(f"/user/{name}/lab/tree/{path}")
     expect(page.locator(".jp-NotebookPanel-toolbar")).to_be_visible(timeout=STARTING)
     expect(page.locator("#jupyterlab-splash")).to_have_count(0, timeout=STARTING)
+    expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle", timeout=STARTING)
     run_all_cells(page)
     deadline = time.monotonic() + minutes * 60
     while time.monotonic() < deadline:

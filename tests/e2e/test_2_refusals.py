@@ -14,6 +14,9 @@ import pytest
         "/serving/metrics",
         "/auth/verify",
         "/mlflow/ajax-api/3.0/mlflow/assistant/config",
+        "/mlflow/api/3.0/mlflow/server-info",
+        "/mlflow/api/2.0/mlflow-artifacts/presigned/any/thing",
+        "/mlflow/ajax-api/2.0/mlflow/artifacts/presigned-download-url",
         "/no-such-page",
     ],
 )
