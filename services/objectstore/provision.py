@@ -136,8 +136,8 @@ class Store:
             client.remove_object(bucket_name=self.bucket, object_name=name)
         except S3Error as error:
             raise ProvisioningError(
-                f"MLflow's key cannot use the bucket {self.bucket} ({error.code}): it needs to put, get, list "
-                "and delete objects there"
+                f"MLflow's key cannot use the bucket {self.bucket} ({error.code}): it needs to put, get, "
+                "list and delete objects there"
             ) from None
         if not confined:
             return

@@ -103,7 +103,7 @@ def measure(stack: Stack, url: str, rows: Rows, from_nothing: bool) -> None:
 
 @contextmanager
 def browser():
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    path = os.environ.get("SLIPWAY_CHROMIUM") or shutil.which("chromium")
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=[*QUIET, "--no-sandbox"])
         yield chromium.new_page()

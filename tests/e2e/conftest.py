@@ -123,8 +123,8 @@ def stack(platform: Platform) -> Stack:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    assert path, "no Chromium found; install the package chromium or set CHROMIUM to its path"
+    path = os.environ.get("SLIPWAY_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    assert path, "no Chromium found; install the package chromium or set SLIPWAY_CHROMIUM to its path"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=path, args=[*QUIET, "--no-sandbox"] if os.geteuid() == 0 else QUIET
@@ -144,6 +144,11 @@ def person(chromium: Browser, platform: Platform):
                 base_url=platform.url, viewport={"width": 1280, "height": 860}
             )
             contexts[name].set_default_timeout(30_000)
+            # MLflow opens its assistant, which is closed here, beside the first page a browser sees.
+            contexts[name].add_init_script("localStorage['mlflow.assistant.panelOpen_v1'] = 'false';")
+            contexts[name].add_init_script(
+                "localStorage['mlflow.assistant.fab.autoOpenedOnFirstLoad_v1'] = 'true';"
+            )
             contexts[name].new_page()
         return contexts[name].pages[0]
 

@@ -15,9 +15,9 @@ import mlflow
 import pytest
 from click.testing import CliRunner
 from mlflow import MlflowClient
-from pipelines.cli import main as slipway_command
 from playwright.sync_api import expect
 
+from pipelines.cli import main as slipway_command
 from pipelines.red_blue.data import reference_set
 from tests.e2e import people
 
