@@ -112,6 +112,27 @@ def test_the_first_cell_of_a_new_notebook_can_start_a_run(person, story):
     assert "".join(notebook["cells"][0]["outputs"][0]["text"]).startswith(SCIENTIST)
 
 
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("slipway register --best reference_accuracy --experiment red-blue --name red-blue", "2"),
+        ('slipway rollout red-blue 2 --reason "better on the reference set"', "2"),
+        ("slipway status red-blue", "better on the reference set"),
+        ("slipway rollback red-blue", "1"),
+        (
+            "cd ~/examples && mlflow run red_blue -P model=knn -P sample=3 --experiment-name red-blue",
+            "succeeded",
+        ),
+    ],
+)
+def test_the_commands_of_the_tour_work_in_a_terminal(stack, command, says):
+    """A login shell in the scientist's container, as JupyterLab's terminal starts it."""
+    container = f"{stack.project}-notebook-{SCIENTIST}"
+    done = stack.docker("exec", container, "bash", "-lc", command, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert says in done.stdout + done.stderr
+
+
 def test_the_runs_their_pictures_and_models_are_in_the_mlflow_page(
     person, screenshot, story, platform, monkeypatch
 ):
