@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
@@ -56,7 +57,7 @@ def client(endpoint: str, key: str, secret: str):
 
 
 @pytest.fixture
-def seaweedfs(processes, tmp_path, free_port, program, keys) -> str:
+def seaweedfs(processes, tmp_path, free_port, program, keys) -> Iterator[str]:
     """SeaweedFS that knows both keys from its configuration; MLflow's opens one bucket."""
     servers = ("s3", "master", "volume", "filer")
     # Left alone, each server's gRPC port is its port plus 10,000, which may be past the last one.
@@ -87,7 +88,8 @@ def seaweedfs(processes, tmp_path, free_port, program, keys) -> str:
     process = processes.start("weed", command)
     endpoint = f"http://127.0.0.1:{ports['s3.port']}"
     processes.wait_for("weed", process, endpoint)
-    return endpoint
+    yield endpoint
+    process.kill()  # asked to stop, its filer waits for 15 seconds
 
 
 def pair(key: str, secret: str) -> list[dict[str, str]]:
