@@ -115,7 +115,8 @@ def log_in(page, stack: Stack, url: str) -> str:
     page.goto(f"{url}/hub/login")
     page.fill("#username_input", name)
     page.fill("#password_input", password)
-    page.click("#login_submit")
+    with page.expect_navigation():
+        page.click("#login_submit")
     page.goto(f"{url}/hub/token")
     page.get_by_role("button", name=re.compile("Request new API token", re.I)).click()
     return page.locator("#token-result").inner_text().strip()

@@ -114,6 +114,15 @@ def keep_logs(stack: Stack) -> None:
     (RESULTS / "stack.log").write_text(stack.compose("logs", "--no-color", "--timestamps").stdout)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
+    """Notes where a story breaks off; its next chapters need what this one should have left."""
+    report = yield
+    if report.failed and "the_chapters_before" in item.fixturenames:
+        item.module.broken = getattr(item.module, "broken", None) or item.name
+    return report
+
+
 @pytest.fixture
 def stack(platform: Platform) -> Stack:
     if platform.stack is None:

@@ -15,14 +15,16 @@ def sign_up(page: Page, name: str, password: str) -> None:
     page.fill("#username_input", name)
     page.fill("#password_input", password)
     page.fill("#password_confirmation_input", password)
-    page.click("#signup_submit")
+    with page.expect_navigation():
+        page.click("#signup_submit")
 
 
 def log_in(page: Page, name: str, password: str, to: str = "/hub/home") -> None:
     page.goto(f"/hub/login?next={to}")
     page.fill("#username_input", name)
     page.fill("#password_input", password)
-    page.click("#login_submit")
+    with page.expect_navigation():
+        page.click("#login_submit")
 
 
 def approve(page: Page, name: str) -> None:

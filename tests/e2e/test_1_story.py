@@ -37,6 +37,13 @@ def story():
     return SimpleNamespace()
 
 
+@pytest.fixture(autouse=True)
+def the_chapters_before(request):
+    """A chapter whose story broke off earlier fails at once, for that reason."""
+    if broken := getattr(request.module, "broken", None):
+        pytest.fail(f"the story broke off at {broken}", pytrace=False)
+
+
 def test_the_front_page_says_what_is_here(platform, person, screenshot):
     page = person("visitor")
     page.goto("/")

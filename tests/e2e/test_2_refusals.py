@@ -14,6 +14,7 @@ import pytest
         "/serving/metrics",
         "/auth/verify",
         "/mlflow/ajax-api/3.0/mlflow/assistant/config",
+        "/mlflow/ajax-api/3.0/mlflow/assistant/sessions/1/stream",
         "/mlflow/api/3.0/mlflow/server-info",
         "/mlflow/api/2.0/mlflow-artifacts/presigned/any/thing",
         "/mlflow/ajax-api/2.0/mlflow/artifacts/presigned-download-url",

@@ -104,8 +104,8 @@ def test_artifacts_go_to_an_ftp_server_and_come_back(server, environment, secret
 def test_no_password_can_be_read_from_the_process_list(server, environment, secrets, ftp):
     (secrets / "artifacts_destination").write_text(ftp[0])
     server()
-    listing = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    assert "mlflow" in listing
+    listing = subprocess.run(["ps", "-ewwo", "args"], capture_output=True, text=True, check=True).stdout
+    assert "slipway_mlflow.py serve" in listing or "mlflow.server" in listing
     assert "f-t-p" not in listing
 
 

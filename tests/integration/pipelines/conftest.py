@@ -100,8 +100,9 @@ def environment(server, monkeypatch, tmp_path) -> Iterator[None]:
     """What a notebook's environment says, for the commands run here and the processes they start."""
     monkeypatch.setenv("LOGNAME", "ada")
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
-    # MLflow itself writes the experiment and the address it was told last into the environment.
-    for name in ("SLIPWAY_SERVING_URL", "SLIPWAY_URL", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"):
+    # MLflow itself writes the experiment it was told last into the environment: it is not to be put back.
+    os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
+    for name in ("SLIPWAY_SERVING_URL", "SLIPWAY_URL", "MLFLOW_EXPERIMENT_NAME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
