@@ -111,7 +111,7 @@ def browser():
 
 
 def log_in(page, stack: Stack, url: str) -> str:
-    name, password = stack.slipway("admin-password").stdout.split()[-2:]
+    name, password = stack.administrator()
     page.goto(f"{url}/hub/login")
     page.fill("#username_input", name)
     page.fill("#password_input", password)

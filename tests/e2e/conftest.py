@@ -97,8 +97,7 @@ def platform() -> Iterator[Platform]:
     stack = Stack(environment)
     stack.slipway("down", "--volumes", "--yes", check=False)  # what an interrupted run left
     stack.slipway("up")
-    name, password = stack.slipway("admin-password").stdout.split()[-2:]
-    yield Platform(f"http://localhost:{port}", name, password, stack)
+    yield Platform(f"http://localhost:{port}", *stack.administrator(), stack)
     keep_logs(stack)
     stack.slipway("down", "--volumes", "--yes")
 
