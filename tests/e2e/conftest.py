@@ -39,6 +39,11 @@ class Stack:
     ) -> subprocess.CompletedProcess[str]:
         return self._run([str(REPOSITORY / "slipway"), *arguments], check, timeout)
 
+    def administrator(self) -> tuple[str, str]:
+        """The name and the one-time password, from the lines `name …` and `password …`."""
+        shown = dict(line.split() for line in self.slipway("admin-password").stdout.splitlines())
+        return shown["name"], shown["password"]
+
     def compose(
         self, *arguments: str, check: bool = True, timeout: float = 300
     ) -> subprocess.CompletedProcess[str]:
