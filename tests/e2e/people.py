@@ -47,7 +47,8 @@ def start_server(page: Page, name: str) -> float:
 
 def run_notebook(page: Page, name: str, path: str, minutes: float = 5) -> dict:
     """Opens a notebook in JupyterLab, runs all cells; gives the saved notebook when every cell ran."""
-    page.goto(f"/user/{name}/lab/tree/{path}")
+    # Reset: else JupyterLab opens the notebooks of last time too, and the menu may speak of one of them.
+    page.goto(f"/user/{name}/lab/tree/{path}?reset")
     expect(page.locator(".jp-NotebookPanel-toolbar")).to_be_visible(timeout=STARTING)
     expect(page.locator("#jupyterlab-splash")).to_have_count(0, timeout=STARTING)
     expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle", timeout=STARTING)
@@ -70,7 +71,8 @@ def run_notebook(page: Page, name: str, path: str, minutes: float = 5) -> dict:
 
 def run_all_cells(page: Page) -> None:
     """As a person does: while the page is not ready yet the command does nothing, and one clicks again."""
-    started = page.locator(".jp-InputPrompt").filter(has_text=re.compile(r"\[(\*|\d+)\]"))
+    shown = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+    started = shown.locator(".jp-InputPrompt").filter(has_text=re.compile(r"\[(\*|\d+)\]"))
     for _ in range(20):
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
