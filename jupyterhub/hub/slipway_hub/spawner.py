@@ -8,6 +8,10 @@ from slipway_hub.settings import Settings
 
 HOME = "/home/jovyan"
 
+# Compose labels the images it builds, and a container inherits its image's labels: without this a user's
+# server would pass for the service `notebook` of the stack.
+NOT_OF_COMPOSE = {"com.docker.compose.project": "", "com.docker.compose.service": ""}
+
 
 def configure(c: Any, settings: Settings) -> None:
     """DockerSpawner reaches the engine by DOCKER_HOST, else by /var/run/docker.sock."""
@@ -36,7 +40,7 @@ def configure(c: Any, settings: Settings) -> None:
     spawner.remove = True
     spawner.mem_limit = settings.notebook_memory
     spawner.cpu_limit = settings.notebook_cpus
-    spawner.extra_create_kwargs = {"user": "1000:1000", "labels": labels}
+    spawner.extra_create_kwargs = {"user": "1000:1000", "labels": {**labels, **NOT_OF_COMPOSE}}
     spawner.extra_host_config = {
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],

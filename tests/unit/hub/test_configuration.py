@@ -116,7 +116,10 @@ def test_each_user_has_a_container_and_a_labelled_volume(secrets_dir):
     [mount] = made.mount_binds
     assert (mount["Source"], mount["Target"]) == ("acme-notebook-alice", "/home/jovyan")
     labels = {"slipway.project": "acme", "slipway.role": "notebook"}
-    assert mount["VolumeOptions"]["Labels"] == made.extra_create_kwargs["labels"] == labels
+    assert mount["VolumeOptions"]["Labels"] == labels
+    # The image's labels of Compose must not make a user's server a service of the stack.
+    of_compose = {"com.docker.compose.project": "", "com.docker.compose.service": ""}
+    assert made.extra_create_kwargs["labels"] == {**labels, **of_compose}
 
 
 def test_two_names_never_share_a_volume(secrets_dir):
