@@ -77,10 +77,10 @@ def measure(stack: Stack, url: str, rows: Rows, from_nothing: bool) -> None:
         "`./slipway up`, no images, no volumes" if from_nothing else "`./slipway up`, new volumes"
     ):
         stack.slipway("up", timeout=3600)
-    with browser() as page:
-        page.context.set_default_timeout(60_000)
-        token = log_in(page, stack, url)
-        first_prediction(url, token)
+    with browser(url) as page:
+        name, password = stack.administrator()
+        people.log_in(page, name, password)
+        first_prediction(url, people.api_token(page, name))
         rows.note(
             "… to the first prediction (log in, train one sample, register, roll out, predict)",
             f"{time.monotonic() - began:.0f} s",
@@ -90,7 +90,7 @@ def measure(stack: Stack, url: str, rows: Rows, from_nothing: bool) -> None:
         page.set_default_timeout(people.STARTING)
         rows.note(
             "a notebook server's start, to JupyterLab on the screen",
-            f"{people.start_server(page, 'admin'):.0f} s",
+            f"{people.start_server(page, name):.0f} s",
         )
     with rows.timed("`./slipway up`, when it is up"):
         stack.slipway("up")
@@ -102,24 +102,12 @@ def measure(stack: Stack, url: str, rows: Rows, from_nothing: bool) -> None:
 
 
 @contextmanager
-def browser():
+def browser(url: str):
     path = os.environ.get("SLIPWAY_CHROMIUM") or shutil.which("chromium")
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=[*QUIET, "--no-sandbox"])
-        yield chromium.new_page()
+        yield chromium.new_page(base_url=url)
         chromium.close()
-
-
-def log_in(page, stack: Stack, url: str) -> str:
-    name, password = stack.administrator()
-    page.goto(f"{url}/hub/login")
-    page.fill("#username_input", name)
-    page.fill("#password_input", password)
-    with page.expect_navigation():
-        page.click("#login_submit")
-    page.goto(f"{url}/hub/token")
-    page.get_by_role("button", name=re.compile("Request new API token", re.I)).click()
-    return page.locator("#token-result").inner_text().strip()
 
 
 def first_prediction(url: str, token: str) -> None:
