@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -20,10 +19,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx
-from playwright.sync_api import sync_playwright
 
 from tests.e2e import people
-from tests.e2e.conftest import QUIET, REPOSITORY, Stack, free_port
+from tests.support.browser import chromium
+from tests.support.stack import REPOSITORY, Stack
 
 PROJECT = "slipway-bench"
 UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "B": 1}
@@ -33,21 +32,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--from-nothing", action="store_true", help="remove images and build cache first")
     arguments = parser.parse_args()
-    port = free_port()
-    environment = {
-        **os.environ,
-        "COMPOSE_PROJECT_NAME": PROJECT,
-        "HTTP_PORT": str(port),
-        "HTTPS_PORT": str(free_port()),
-        "PUBLIC_URL": f"http://localhost:{port}",
-    }
-    stack = Stack(environment)
+    stack = Stack(PROJECT)
     stack.slipway("down", "--volumes", "--yes", check=False)
     if arguments.from_nothing:
         remove_images(stack)
     rows = Rows()
     try:
-        measure(stack, f"http://localhost:{port}", rows, arguments.from_nothing)
+        measure(stack, rows, arguments.from_nothing)
     finally:
         stack.slipway("down", "--volumes", "--yes", check=False)
     print(rows.table())
@@ -71,16 +62,17 @@ class Rows(list):
         )
 
 
-def measure(stack: Stack, url: str, rows: Rows, from_nothing: bool) -> None:
+def measure(stack: Stack, rows: Rows, from_nothing: bool) -> None:
     began = time.monotonic()
     with rows.timed(
         "`./slipway up`, no images, no volumes" if from_nothing else "`./slipway up`, new volumes"
     ):
         stack.slipway("up", timeout=3600)
-    with browser(url) as page:
+    with chromium() as browser:
+        page = browser.new_page(base_url=stack.url)
         name, password = stack.administrator()
         people.log_in(page, name, password)
-        first_prediction(url, people.api_token(page, name))
+        first_prediction(stack.url, people.api_token(page, name))
         rows.note(
             "… to the first prediction (log in, train one sample, register, roll out, predict)",
             f"{time.monotonic() - began:.0f} s",
@@ -99,15 +91,6 @@ def measure(stack: Stack, url: str, rows: Rows, from_nothing: bool) -> None:
     with rows.timed("`./slipway up`, images and data there"):
         stack.slipway("up")
     image_sizes(stack, rows)
-
-
-@contextmanager
-def browser(url: str):
-    path = os.environ.get("SLIPWAY_CHROMIUM") or shutil.which("chromium")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=[*QUIET, "--no-sandbox"])
-        yield chromium.new_page(base_url=url)
-        chromium.close()
 
 
 def first_prediction(url: str, token: str) -> None:

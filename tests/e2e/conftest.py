@@ -8,66 +8,18 @@ a project name, ports and volumes of its own, and all of it is removed at the en
 from __future__ import annotations
 
 import os
-import shutil
-import socket
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 
-REPOSITORY = Path(__file__).parents[2]
+from tests.support import browser
+from tests.support.stack import REPOSITORY, Stack
+
 PROJECT = "slipway-e2e"
 RESULTS = REPOSITORY / "tests/results"
-
-# Without these a headless Chromium calls home at every start.
-QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
-
-
-class Stack:
-    """The Compose stack behind a platform, for tests that stop, restart or look inside."""
-
-    def __init__(self, environment: dict[str, str]) -> None:
-        self.environment = environment
-        self.project = environment["COMPOSE_PROJECT_NAME"]
-
-    def slipway(
-        self, *arguments: str, check: bool = True, timeout: float = 1800
-    ) -> subprocess.CompletedProcess[str]:
-        return self._run([str(REPOSITORY / "slipway"), *arguments], check, timeout)
-
-    def administrator(self) -> tuple[str, str]:
-        """The name and the one-time password, from the lines `name …` and `password …`."""
-        shown = dict(line.split() for line in self.slipway("admin-password").stdout.splitlines())
-        return shown["name"], shown["password"]
-
-    def compose(
-        self, *arguments: str, check: bool = True, timeout: float = 300
-    ) -> subprocess.CompletedProcess[str]:
-        return self._run(["docker", "compose", *arguments], check, timeout)
-
-    def docker(
-        self, *arguments: str, check: bool = True, timeout: float = 300
-    ) -> subprocess.CompletedProcess[str]:
-        return self._run(["docker", *arguments], check, timeout)
-
-    def _run(self, command: list[str], check: bool, timeout: float) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            command,
-            cwd=REPOSITORY,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
-        if check and done.returncode:
-            said = f"{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
-            pytest.fail(f"{' '.join(command)} ended with {done.returncode}:\n{said}")
-        return done
 
 
 @dataclass
@@ -91,26 +43,12 @@ def platform() -> Iterator[Platform]:
             url.rstrip("/"), os.environ["SLIPWAY_TEST_ADMIN"], os.environ["SLIPWAY_TEST_ADMIN_PASSWORD"]
         )
         return
-    port, https_port = free_port(), free_port()
-    environment = {
-        **os.environ,
-        "COMPOSE_PROJECT_NAME": PROJECT,
-        "HTTP_PORT": str(port),
-        "HTTPS_PORT": str(https_port),
-        "PUBLIC_URL": f"http://localhost:{port}",
-    }
-    stack = Stack(environment)
+    stack = Stack(PROJECT)
     stack.slipway("down", "--volumes", "--yes", check=False)  # what an interrupted run left
     stack.slipway("up")
-    yield Platform(f"http://localhost:{port}", *stack.administrator(), stack)
+    yield Platform(stack.url, *stack.administrator(), stack)
     keep_logs(stack)
     stack.slipway("down", "--volumes", "--yes")
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def keep_logs(stack: Stack) -> None:
@@ -136,14 +74,8 @@ def stack(platform: Platform) -> Stack:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    path = os.environ.get("SLIPWAY_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    assert path, "no Chromium found; install the package chromium or set SLIPWAY_CHROMIUM to its path"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=path, args=[*QUIET, "--no-sandbox"] if os.geteuid() == 0 else QUIET
-        )
-        yield browser
-        browser.close()
+    with browser.chromium() as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

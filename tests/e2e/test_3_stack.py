@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.e2e import people
+from tests.support.stack import Stack
 
 # Why each may is written in compose.yaml, where it is made. The offline object store needs no root.
 MAY_RUN_AS_ROOT = {"hub", "minio", "secrets"}
@@ -125,8 +126,7 @@ def test_a_taken_port_is_named_before_anything_is_changed(stack):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        other = {**stack.environment, "COMPOSE_PROJECT_NAME": "slipway-e2e-port", "HTTP_PORT": str(port)}
-        refused = type(stack)(other).slipway("up", check=False)
+        refused = Stack("slipway-e2e-port", HTTP_PORT=str(port)).slipway("up", check=False)
     output = refused.stdout + refused.stderr
     assert refused.returncode != 0
     assert str(port) in output and "HTTP_PORT" in output

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.integration.conftest import Processes, free_port
+from tests.support.processes import Processes, free_port, program
 
 REPOSITORY = Path(__file__).parents[3]
 PUBLIC_URL = "http://slipway.test"
@@ -215,12 +215,10 @@ class Browser(httpx.Client):
 @pytest.fixture(scope="session")
 def proxy_packages(tmp_path_factory) -> Path:
     """configurable-http-proxy as the image has it."""
-    if not shutil.which("node") or not shutil.which("npm"):
-        pytest.skip("the hub's proxy needs node and npm (20 or newer), which are not installed here")
     folder = tmp_path_factory.mktemp("proxy")
     for name in ("package.json", "package-lock.json"):
         shutil.copy(REPOSITORY / "jupyterhub/proxy" / name, folder)
-    command = ["npm", "ci", "--omit=dev", "--no-audit", "--no-fund"]
+    command = [program("npm"), "ci", "--omit=dev", "--no-audit", "--no-fund"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stderr
     return folder

@@ -9,8 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from tests.integration.conftest import eventually
 from tests.integration.hub.conftest import PUBLIC_URL
+from tests.support.processes import eventually
 
 SAME_PAGE = {"Origin": PUBLIC_URL, "Referer": f"{PUBLIC_URL}/mlflow/"}
 

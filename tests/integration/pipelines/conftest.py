@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import os
-import socket
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import mlflow
 import numpy as np
 import pandas as pd
@@ -23,8 +19,10 @@ from sklearn.dummy import DummyClassifier
 
 from pipelines.cli import main as slipway_command
 from pipelines.red_blue.__main__ import main as red_blue_command
+from tests.support.processes import Processes, free_port
 
 REPOSITORY = Path(__file__).parents[3]
+READY = {"below": 201, "seconds": 180}
 
 
 @dataclass
@@ -36,31 +34,6 @@ class Server:
     client: MlflowClient
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def started(folder: Path, command: list[str], environment: dict[str, str], health: str) -> subprocess.Popen:
-    log = folder / "log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, env={**os.environ, **environment}, cwd=folder, stdout=output, stderr=output
-        )
-    deadline = time.monotonic() + 180
-    while time.monotonic() < deadline:
-        assert process.poll() is None, log.read_text()[-4000:]
-        try:
-            if httpx.get(health, timeout=2).status_code == 200:
-                return process
-        except httpx.HTTPError:
-            pass
-        time.sleep(0.2)
-    process.kill()
-    pytest.fail(f"{health} did not answer: {log.read_text()[-4000:]}")
-
-
 @pytest.fixture(scope="session")
 def server(tmp_path_factory) -> Iterator[Server]:
     folder, port = tmp_path_factory.mktemp("mlflow"), free_port()
@@ -70,10 +43,12 @@ def server(tmp_path_factory) -> Iterator[Server]:
     command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     uri = f"http://127.0.0.1:{port}/mlflow"
-    process = started(folder, command, quiet, f"{uri}/health")
+    processes = Processes(folder)
+    processes.wait_for(
+        "mlflow", processes.start("mlflow", command, environment=quiet), f"{uri}/health", **READY
+    )
     yield Server(uri, folder / "artifacts", MlflowClient(uri, registry_uri=uri))
-    process.terminate()
-    process.wait(30)
+    processes.stop_all()
 
 
 @pytest.fixture(scope="session")
@@ -89,10 +64,12 @@ def serving_url(server, tmp_path_factory) -> Iterator[str]:
         "SERVING_POLL_SECONDS": "0.3",
     }
     url = f"http://127.0.0.1:{port}"
-    process = started(folder, [sys.executable, "-m", "slipway_serving"], environment, f"{url}/health")
+    processes, command = Processes(folder), [sys.executable, "-m", "slipway_serving"]
+    processes.wait_for(
+        "serving", processes.start("serving", command, environment=environment), f"{url}/health", **READY
+    )
     yield url
-    process.terminate()
-    process.wait(30)
+    processes.stop_all()
 
 
 @pytest.fixture(autouse=True)

@@ -6,24 +6,16 @@ The browser's requests get what the gateway and the door-keeper would add: X-Rem
 from __future__ import annotations
 
 import copy
-import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from tests.integration.portal.conftest import MODELS
+from tests.support import browser
 
 pytestmark = pytest.mark.browser
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 NASTY = "<img src=x onerror=document.title='pwned'>"
 # The script looks every 5 s.
 NEXT_LOOK_MS = 12_000
@@ -31,13 +23,8 @@ NEXT_LOOK_MS = 12_000
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    if not path:
-        pytest.skip("chromium is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
+    with browser.chromium() as started:
+        yield started
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -25,18 +24,14 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder
 
+from tests.support.processes import free_port
+
 SERVING = Path(__file__).parents[3] / "services" / "serving"
 KNN_TYPES = ["sklearn.metrics._dist_metrics.EuclideanDistance64", "sklearn.neighbors._kd_tree.KDTree"]
 FOREST_TYPES = ["sklearn.tree._tree.Tree"]
 RANDOM = np.random.default_rng(7)
 POINTS = pd.DataFrame(RANDOM.normal(scale=5, size=(400, 2)), columns=["Coord_X", "Coord_Y"])
 COLOURS = np.where(POINTS.sum(axis=1) > 0, "Red", "Blue")
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def eventually(true: Callable[[], object], seconds: float = 30, what: str = "it") -> object:

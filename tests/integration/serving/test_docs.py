@@ -1,9 +1,9 @@
 """OpenAPI and its page: true, with examples that work as they stand, and whole without any other host."""
 
-import shutil
-
 import httpx
 import pytest
+
+from tests.support.browser import chromium
 
 
 @pytest.fixture(scope="module")
@@ -51,16 +51,12 @@ def test_the_page_asks_no_other_host(serving):
 
 @pytest.mark.browser
 def test_the_page_shows_the_models_in_a_browser_without_an_error(registry, serve):
-    playwright = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium") or pytest.skip("no chromium")
     registry.production(red_blue="1")
     server = serve()
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    with chromium() as browser:
         page = browser.new_page()
         said = []
         page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
         page.goto(server.url + "/docs")
         page.get_by_text("/models/red-blue/predict").first.wait_for()
-        browser.close()
     assert said == []

