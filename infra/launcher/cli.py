@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from infra.launcher.problem import FAILED, Interrupted, Problem, raise_interrupted
+from infra.launcher.problem import FAILED, PRECONDITION, Interrupted, Problem, raise_interrupted
 from infra.launcher.progress import Screen
 
 
@@ -83,14 +83,20 @@ def parser() -> argparse.ArgumentParser:
     one = command(
         "up",
         "check the machine, build, start, wait, and say how to log in",
-        "Checks the machine before anything is changed, builds what is not built, starts the stack, waits\n"
-        "until every service is healthy, and tells the addresses and how to log in. Run again, it changes\n"
-        "nothing.",
+        "Checks the machine before anything is changed, builds what is not built, starts the platform,\n"
+        "waits until every service is healthy, and tells the addresses and how to log in. Run again, it\n"
+        "changes nothing.\n\n"
+        "Where a Docker Engine answers, that is the Compose stack, for a team. Elsewhere the same services\n"
+        "run embedded: processes of this account, on SQLite and local files, for this machine alone. What\n"
+        "was chosen once is kept.",
         "  ./slipway up                          start, or find it running\n"
+        "  ./slipway up --embedded --open        without Docker, and open the browser, logged in\n"
         "  sudo ./slipway up --install-docker    on a bare Debian or Ubuntu server\n"
         "  ./slipway up --offline                build what a container registry would have given\n"
         "  HTTP_PORT=9000 ./slipway up           an option for once; .env keeps it",
     )
+    add_ways(one)
+    one.add_argument("--open", action="store_true", help="embedded: open the browser, logged in")
     one.add_argument(
         "--install-docker", action="store_true", help="first install the Docker Engine where it is missing"
     )
@@ -121,11 +127,12 @@ def parser() -> argparse.ArgumentParser:
 
     one = command(
         "down",
-        "stop the stack and the users' servers",
-        "Stops and removes the containers. Data stays in its volumes unless --volumes is given.",
+        "stop the platform and the users' servers",
+        "Stops all services and notebooks, and nothing else. Data stays unless --volumes is given.",
         "  ./slipway down                  stop; `./slipway up` continues where it was\n"
         "  ./slipway down --volumes        delete all data too; asks for the project's name first",
     )
+    add_ways(one)
     one.add_argument("--volumes", action="store_true", help="delete all data, users' files too")
     one.add_argument("--yes", action="store_true", help="with --volumes: do not ask")
     one.set_defaults(run=_down)
@@ -136,6 +143,7 @@ def parser() -> argparse.ArgumentParser:
         "Shows each service and each user's server. Exit status 0 only if all is well.",
         "  ./slipway status\n  ./slipway status --json | jq '.services[] | select(.phase != \"well\")'",
     )
+    add_ways(one)
     one.add_argument("--json", action="store_true", help="for programs")
     one.set_defaults(run=_status)
 
@@ -145,6 +153,7 @@ def parser() -> argparse.ArgumentParser:
         "Prints the services' logs, all of them or the ones named.",
         "  ./slipway logs mlflow\n  ./slipway logs -f hub proxy\n  ./slipway logs --tail 50",
     )
+    add_ways(one)
     one.add_argument("services", nargs="*", metavar="SERVICE", help="as `./slipway status` lists them")
     one.add_argument("-f", "--follow", action="store_true", help="go on as more is written, until Ctrl-C")
     one.add_argument("--tail", default="200", metavar="N", help="lines of each, or `all` (default 200)")
@@ -184,6 +193,7 @@ def parser() -> argparse.ArgumentParser:
         "Shows the name and the one-time password of the first administrator until it has been changed.",
         "  ./slipway admin-password",
     )
+    add_ways(one)
     one.set_defaults(run=_admin_password)
 
     one = command(
@@ -193,8 +203,21 @@ def parser() -> argparse.ArgumentParser:
         "Exit status 2 if something stands in the way of `up`, 1 if a service that runs is not well.",
         "  ./slipway doctor                 attach its output to a report of a fault",
     )
+    add_ways(one)
     one.set_defaults(run=_doctor)
     return whole
+
+
+def add_ways(command: argparse.ArgumentParser) -> None:
+    way = command.add_mutually_exclusive_group()
+    way.add_argument(
+        "--embedded",
+        dest="way",
+        action="store_const",
+        const="embedded",
+        help="the platform that runs without Docker",
+    )
+    way.add_argument("--docker", dest="way", action="store_const", const="docker", help="the Compose stack")
 
 
 def positive(text: str) -> float:
@@ -211,27 +234,64 @@ def positive(text: str) -> float:
 
 
 def _up(options: argparse.Namespace, screen: Screen) -> int:
-    from infra.launcher import up
+    from infra.launcher import settings, up, ways
 
-    wanted = up.Options(
-        options.install_docker, options.yes, options.offline, options.timeout, build=not options.no_build
-    )
-    return up.run(wanted, screen)
+    of_docker = options.install_docker or options.no_build or options.offline is not None
+    if of_docker and options.way == ways.EMBEDDED:
+        raise Problem(
+            "--install-docker, --offline, --online and --no-build are for the Compose stack.",
+            "Leave them out, or leave out --embedded.",
+            PRECONDITION,
+        )
+    project = settings.load().project
+    way, why = ways.choose(project, options.way or (ways.DOCKER if of_docker else None))
+    if way == ways.DOCKER:
+        wanted = up.Options(
+            options.install_docker, options.yes, options.offline, options.timeout, build=not options.no_build
+        )
+        status = up.run(wanted, screen)
+    else:
+        from infra.embedded import up as embedded
+
+        if why:
+            screen.say(f"{why} So Slipway starts embedded, for this machine alone;")
+            screen.say("`./slipway up --docker` leads to the stack for a team.")
+        status = embedded.run(embedded.Options(options.timeout, options.open), screen)
+    ways.note(project, way)
+    return status
+
+
+def _is_embedded(options: argparse.Namespace) -> bool:
+    from infra.launcher import settings, ways
+
+    return ways.choose(settings.load().project, options.way)[0] == ways.EMBEDDED
 
 
 def _down(options: argparse.Namespace, screen: Screen) -> int:
+    if _is_embedded(options):
+        from infra.embedded import down as embedded
+
+        return embedded.run(options.volumes, options.yes, screen)
     from infra.launcher import down
 
     return down.run(options.volumes, options.yes, screen)
 
 
 def _status(options: argparse.Namespace, screen: Screen) -> int:
+    if _is_embedded(options):
+        from infra.embedded import status as embedded
+
+        return embedded.run(options.json, screen)
     from infra.launcher import status
 
     return status.run(options.json, screen)
 
 
 def _logs(options: argparse.Namespace, screen: Screen) -> int:
+    if _is_embedded(options):
+        from infra.embedded import logs as embedded
+
+        return embedded.run(options.services, options.follow, options.tail)
     from infra.launcher import logs
 
     return logs.run(options.services, options.follow, options.tail)
@@ -252,10 +312,18 @@ def _install_docker(options: argparse.Namespace, screen: Screen) -> int:
 def _admin_password(options: argparse.Namespace, screen: Screen) -> int:
     from infra.launcher import login
 
-    return login.show(screen)
+    if _is_embedded(options):
+        from infra.embedded.password import password
+
+        return login.show(password, screen)
+    return login.show(login.password_of_stack, screen)
 
 
 def _doctor(options: argparse.Namespace, screen: Screen) -> int:
+    if _is_embedded(options):
+        from infra.embedded import doctor as embedded
+
+        return embedded.run(screen)
     from infra.launcher import doctor
 
     return doctor.run(screen)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from infra.launcher import compose, engine, settings
 from infra.launcher.problem import Problem
 from infra.launcher.progress import Screen
 from infra.launcher.settings import Settings
+from infra.launcher.shell import Answer
 
 CHANGED = 3
 
@@ -21,14 +24,22 @@ def addresses(chosen: Settings) -> list[str]:
     ]
 
 
-def password(chosen: Settings) -> tuple[str, str]:
+def password_of_stack(chosen: Settings) -> tuple[str, str]:
     """The administrator's name and one-time password; the password is empty once it has been changed.
 
     A Problem if the hub cannot tell.
     """
-    answer = compose.execute(chosen.project, "hub", ["python", "-m", "slipway_hub.admin_password"])
+    engine.look()
+    return read(
+        compose.execute(chosen.project, "hub", ["python", "-m", "slipway_hub.admin_password"]),
+        chosen.admin_user,
+    )
+
+
+def read(answer: Answer, administrator: str) -> tuple[str, str]:
+    """What `slipway_hub.admin_password` has answered."""
     if answer.status == CHANGED:
-        return chosen.admin_user, ""
+        return administrator, ""
     words = answer.out.split()
     if not answer.ok or len(words) < 2:
         raise Problem(
@@ -50,7 +61,7 @@ def tell(chosen: Settings, screen: Screen) -> None:
         screen.say(f"  Log in with your account at {chosen.values['OIDC_ISSUER']}.")
         return
     try:
-        name, word = password(chosen)
+        name, word = password_of_stack(chosen)
     except Problem as problem:
         screen.say(f"  {problem}")
         return
@@ -61,13 +72,11 @@ def tell(chosen: Settings, screen: Screen) -> None:
     screen.say("  Others sign up on the hub's page, and an administrator lets them in.")
 
 
-def show(screen: Screen) -> int:
+def show(password: Callable[[Settings], tuple[str, str]], screen: Screen) -> int:
     """`./slipway admin-password`: 0 if there is one to show, or it was changed; a Problem if that cannot be
     told.
     """
-    chosen = settings.load()
-    engine.look()
-    name, word = password(chosen)
+    name, word = password(settings.load())
     if word:
         screen.say(f"name      {name}")
         screen.say(f"password  {word}")

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 DOTENV = ROOT / ".env"
 EXAMPLE = ROOT / ".env.example"
-STATE = ROOT / ".slipway"
-"""Notes, logs and the tests' environment. Never committed; deleting it loses nothing but time."""
+STATE = Path(os.path.abspath(os.path.expanduser(os.environ.get("SLIPWAY_HOME") or str(ROOT / ".slipway"))))
+"""Notes, logs, Python environments, and in embedded/ the data of platforms that run without Docker."""
 LOGS = STATE / "logs"
 
 
 def ensure_state() -> None:
-    """Makes .slipway/ and .slipway/logs/ where they are missing."""
+    """Makes STATE and its logs/ where they are missing."""
     LOGS.mkdir(parents=True, exist_ok=True)
 
 

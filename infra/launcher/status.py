@@ -16,7 +16,7 @@ from infra.launcher.problem import FAILED as EXIT_FAILED
 from infra.launcher.progress import Screen, size
 from infra.launcher.services import State, all_well
 
-COLUMNS = ("service", "state", "since", "memory", "image")
+COLUMNS = ("service", "state", "since", "memory")
 
 
 def run(as_json: bool, screen: Screen) -> int:
@@ -36,12 +36,14 @@ def run(as_json: bool, screen: Screen) -> int:
     others = [row_of(one.name, one.health or one.state, services.WELL, one, memory, "") for one in users]
     well = all_well(states)
     if as_json:
-        print(
-            json.dumps({"project": plan.project, "ok": well, "services": rows, "notebooks": others}, indent=2)
-        )
+        print_json(plan.project, well, rows, others)
     else:
         show(plan.project, rows, others, states, screen)
     return 0 if well else EXIT_FAILED
+
+
+def print_json(project: str, well: bool, rows: Sequence[object], others: Sequence[object]) -> None:
+    print(json.dumps({"project": project, "ok": well, "services": rows, "notebooks": others}, indent=2))
 
 
 def row_of(
@@ -79,7 +81,10 @@ def show(
     others: Sequence[dict[str, Any]],
     states: Sequence[State],
     screen: Screen,
+    last: str = "image",
 ) -> None:
+    """A table; its last column is the field `last` of the rows."""
+    columns = (*COLUMNS, last)
     now = datetime.now(timezone.utc)  # noqa: UP017 - datetime.UTC is newer than Python 3.9
     table = [
         (
@@ -87,12 +92,12 @@ def show(
             row["state"],
             ago(row["since"], now),
             size(row["memory_bytes"]) if row["memory_bytes"] else "",
-            row["image"],
+            str(row[last] or ""),
         )
         for row in [*rows, *others]
     ]
-    widths = [max(len(line[n]) for line in [*table, COLUMNS]) for n in range(len(COLUMNS) - 1)]
-    screen.say("    " + aligned(COLUMNS, widths))
+    widths = [max(len(line[n]) for line in [*table, columns]) for n in range(len(COLUMNS))]
+    screen.say("    " + aligned(columns, widths))
     phases = [state.phase for state in states] + [services.WELL] * len(others)
     for phase, line in zip(phases, table):  # noqa: B905 - zip has no `strict` in Python 3.9
         screen.say(f"  {screen.mark(phase)} {aligned(line, widths)}")

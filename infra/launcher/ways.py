@@ -1,0 +1,54 @@
+"""Which of the two ways of running a project goes: `docker`, the Compose stack, or `embedded`, processes of
+one supervisor.
+
+What `up` chose once is noted down, so that an engine that is stopped, or one that is installed later, does
+not make the next `up` start an empty platform of the other way.
+"""
+
+from __future__ import annotations
+
+from infra.launcher import engine
+from infra.launcher.paths import STATE, ensure_state
+from infra.launcher.problem import Problem
+
+DOCKER, EMBEDDED = "docker", "embedded"
+WAYS = (DOCKER, EMBEDDED)
+
+
+def noted(project: str) -> str | None:
+    """What `up` chose last for this project."""
+    try:
+        way = (STATE / "ways" / project).read_text().strip()
+    except OSError:
+        return None
+    return way if way in WAYS else None
+
+
+def note(project: str, way: str) -> None:
+    ensure_state()
+    (STATE / "ways").mkdir(exist_ok=True)
+    (STATE / "ways" / project).write_text(f"{way}\n")
+
+
+def choose(project: str, asked: str | None) -> tuple[str, str]:
+    """The way, and why it is this one in words to show; empty where it needs none.
+
+    `asked`: what the person chose on the command line, if anything.
+    """
+    if asked:
+        return asked, ""
+    if way := noted(project):
+        return way, ""
+    problem = why_no_engine()
+    if problem is None:
+        return DOCKER, ""
+    return EMBEDDED, problem.what
+
+
+def why_no_engine() -> Problem | None:
+    """None if a Docker Engine answers."""
+    try:
+        engine.look()
+    except Problem as problem:
+        return problem
+    return None
