@@ -147,6 +147,8 @@ def proxy(instance: Instance, port: Mapping[str, int]) -> Parts:
         "PROXY_PORT": str(port["proxy"]),
         "PROXY_API_IP": HOST,
         "PROXY_API_PORT": str(port["proxy_api"]),
+        # The Python program's name for `warn`.
+        "PROXY_LOG_LEVEL": "warning",
     }
     command = ("sh", str(ROOT / "jupyterhub/proxy/start.sh"))
     # It has no page of its own for that: the hub's, through it.

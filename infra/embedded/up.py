@@ -118,9 +118,9 @@ def judge(service: Service, child: Child | None) -> tuple[str, str]:
         return WAITING, "not started yet"
     if child.state == "FATAL":
         return FAILED, f"crashes again and again{f' ({child.words})' if child.words else ''}"
-    if child.state in ("STOPPED", "STOPPING", "EXITED"):
+    if child.state in ("STOPPED", "STOPPING"):
         return FAILED, child.state.lower()
-    if child.state == "BACKOFF":
+    if child.state in ("BACKOFF", "EXITED"):
         return WORKING, "crashed, is started again"
     return (WELL, "healthy") if answers(service.health) else (WORKING, "starting")
 

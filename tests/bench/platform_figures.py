@@ -22,7 +22,7 @@ import httpx
 
 from tests.e2e import people
 from tests.support.browser import chromium
-from tests.support.stack import REPOSITORY, Stack
+from tests.support.installation import REPOSITORY, Stack
 
 PROJECT = "slipway-bench"
 UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "B": 1}

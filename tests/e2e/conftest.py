@@ -2,7 +2,8 @@
 
 A platform is an address and an administrator's credentials. Set SLIPWAY_TEST_URL, SLIPWAY_TEST_ADMIN and
 SLIPWAY_TEST_ADMIN_PASSWORD to test one that runs already; else `./slipway up` starts one for the tests, under
-a project name, ports and volumes of its own, and all of it is removed at the end.
+a project name, ports and data of its own, and all of it is removed at the end. A module's WAYS names the ways
+of running that its tests are for; without it, they are for the Compose stack.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.support import browser
-from tests.support.stack import REPOSITORY, Stack
+from tests.support.installation import REPOSITORY, Embedded, Installation, Stack
 
-PROJECT = "slipway-e2e"
+WAYS = {"docker": Stack, "embedded": Embedded}
 RESULTS = REPOSITORY / "tests/results"
 
 
@@ -27,7 +28,7 @@ class Platform:
     url: str
     admin: str
     admin_password: str
-    stack: Stack | None = None
+    installation: Installation | None = None
 
     def get(self, path: str, **options: object) -> httpx.Response:
         return httpx.get(self.url + path, timeout=30, **options)
@@ -36,40 +37,49 @@ class Platform:
         return httpx.post(self.url + path, timeout=60, **options)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "platform" in metafunc.fixturenames:
+        ways = getattr(metafunc.module, "WAYS", ("docker",))
+        given = ("given",) if os.environ.get("SLIPWAY_TEST_URL") else ways
+        metafunc.parametrize("platform", given, indirect=True, scope="session")
+
+
 @pytest.fixture(scope="session")
-def platform() -> Iterator[Platform]:
+def platform(request: pytest.FixtureRequest) -> Iterator[Platform]:
     if url := os.environ.get("SLIPWAY_TEST_URL"):
         yield Platform(
             url.rstrip("/"), os.environ["SLIPWAY_TEST_ADMIN"], os.environ["SLIPWAY_TEST_ADMIN_PASSWORD"]
         )
         return
-    stack = Stack(PROJECT)
-    stack.slipway("down", "--volumes", "--yes", check=False)  # what an interrupted run left
-    stack.slipway("up")
-    yield Platform(stack.url, *stack.administrator(), stack)
-    keep_logs(stack)
-    stack.slipway("down", "--volumes", "--yes")
-
-
-def keep_logs(stack: Stack) -> None:
+    installation = WAYS[request.param]("slipway-e2e")
+    installation.slipway("down", "--volumes", "--yes", check=False)  # what an interrupted run left
+    installation.slipway("up")
+    yield Platform(installation.url, *installation.administrator(), installation)
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "stack.log").write_text(stack.compose("logs", "--no-color", "--timestamps").stdout)
+    (RESULTS / f"{installation.way}.log").write_text(installation.logs())
+    installation.slipway("down", "--volumes", "--yes")
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
     """Notes where a story breaks off; its next chapters need what this one should have left."""
     report = yield
-    if report.failed and "the_chapters_before" in item.fixturenames:
-        item.module.broken = getattr(item.module, "broken", None) or item.name
+    if report.failed and "story" in item.fixturenames:
+        item.funcargs["story"].broken = item.funcargs["story"].broken or item.name
     return report
 
 
 @pytest.fixture
-def stack(platform: Platform) -> Stack:
-    if platform.stack is None:
-        pytest.skip("this test looks inside the stack; the platform was given by its address alone")
-    return platform.stack
+def installation(platform: Platform) -> Installation:
+    if platform.installation is None:
+        pytest.skip("this test looks inside the platform, which was given by its address alone")
+    return platform.installation
+
+
+@pytest.fixture
+def stack(installation: Installation) -> Stack:
+    assert isinstance(installation, Stack)
+    return installation
 
 
 @pytest.fixture(scope="session")
@@ -103,11 +113,12 @@ def person(chromium: Browser, platform: Platform):
 
 
 @pytest.fixture(scope="session")
-def screenshot():
+def screenshot(platform: Platform):
     """Keeps a picture of a page under tests/results/."""
 
     def take(page: Page, name: str) -> None:
         RESULTS.mkdir(exist_ok=True)
-        page.screenshot(path=RESULTS / f"{name}.png")
+        way = platform.installation.way if platform.installation else "given"
+        page.screenshot(path=RESULTS / f"{way}-{name}.png")
 
     return take

@@ -22,6 +22,7 @@ from pipelines.red_blue.data import reference_set
 from tests.e2e import people
 
 pytestmark = pytest.mark.browser
+WAYS = ("docker", "embedded")
 
 # On a platform that has an ada already, another name.
 SCIENTIST, PASSWORD = os.environ.get("SLIPWAY_TEST_SCIENTIST", "ada"), "lovelace-1843"
@@ -31,17 +32,18 @@ with mlflow.start_run() as run:
     print(run.data.tags['mlflow.user'])"""
 
 
-@pytest.fixture(scope="module")
-def story():
-    """What one chapter leaves for the next."""
-    return SimpleNamespace()
+@pytest.fixture(scope="session")
+def story_so_far(platform):
+    """What one chapter leaves for the next, on one platform."""
+    return SimpleNamespace(broken="")
 
 
 @pytest.fixture(autouse=True)
-def the_chapters_before(request):
+def story(story_so_far):
     """A chapter whose story broke off earlier fails at once, for that reason."""
-    if broken := getattr(request.module, "broken", None):
-        pytest.fail(f"the story broke off at {broken}", pytrace=False)
+    if story_so_far.broken:
+        pytest.fail(f"the story broke off at {story_so_far.broken}", pytrace=False)
+    return story_so_far
 
 
 def test_the_front_page_says_what_is_here(platform, person, screenshot):
@@ -132,10 +134,8 @@ def test_the_first_cell_of_a_new_notebook_can_start_a_run(person, story):
         ),
     ],
 )
-def test_the_commands_of_the_tour_work_in_a_terminal(stack, command, says):
-    """A login shell in the scientist's container, as JupyterLab's terminal starts it."""
-    container = f"{stack.project}-notebook-{SCIENTIST}"
-    done = stack.docker("exec", container, "bash", "-lc", command, check=False)
+def test_the_commands_of_the_tour_work_in_a_terminal(installation, command, says):
+    done = installation.in_terminal(SCIENTIST, command)
     assert done.returncode == 0, done.stdout + done.stderr
     assert says in done.stdout + done.stderr
 
@@ -234,14 +234,12 @@ def test_the_front_page_shows_what_is_in_production(person, screenshot, story):
     page.set_viewport_size({"width": 1280, "height": 860})
 
 
-def test_after_down_and_up_everything_is_still_there(platform, stack, story, person, monkeypatch):
+def test_after_down_and_up_everything_is_still_there(platform, installation, story, person, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", story.token)
     served = platform.get("/serving/visitors").json()["models"]["red-blue"]["total"]
-    stack.slipway("down")
-    assert not stack.docker(
-        "ps", "--quiet", "--filter", f"label=com.docker.compose.project={stack.project}"
-    ).stdout
-    stack.slipway("up")
+    installation.slipway("down")
+    assert installation.running() == []
+    installation.slipway("up")
 
     run = story.client.get_run(story.run.info.run_id)
     assert run.data.metrics == story.run.data.metrics

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+WAYS = ("docker", "embedded")
+
 
 @pytest.mark.parametrize(
     "path",

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.e2e import people
-from tests.support.stack import Stack
+from tests.support.installation import Stack
 
 # Why each may is written in compose.yaml, where it is made. The offline object store needs no root.
 MAY_RUN_AS_ROOT = {"hub", "minio", "secrets"}

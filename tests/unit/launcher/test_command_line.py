@@ -93,7 +93,7 @@ def test_a_folder_of_roots_is_explained(raising, capsys):
 
 
 def test_without_docker_it_says_how_to_get_it(tmp_path):
-    done = slipway("status", env={"PATH": str(tmp_path), "HOME": str(tmp_path)})
+    done = slipway("status", "--docker", env={"PATH": str(tmp_path), "HOME": str(tmp_path)})
     assert done.returncode == 2
     assert "Docker is not installed" in done.stderr
     assert "--install-docker" in done.stderr
