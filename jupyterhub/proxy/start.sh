@@ -4,7 +4,7 @@ set -eu
 token_file="${SECRETS_DIR:-/run/secrets}/proxy_auth_token"
 if [ ! -s "$token_file" ]; then
     # Without a token the proxy would take orders from anybody.
-    echo "proxy: the secret $token_file is missing or empty; run the secrets job (\`docker compose up secrets\`) and start again." >&2
+    echo "proxy: the secret $token_file is missing or empty; \`./slipway up\` makes it, and so does the job \`secrets\` of the Compose stack." >&2
     exit 1
 fi
 CONFIGPROXY_AUTH_TOKEN=$(cat "$token_file")

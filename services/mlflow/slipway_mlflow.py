@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 SECRETS = Path(os.environ.get("SECRETS_DIR", "/run/secrets"))
-REMEDY = "`docker compose up secrets` makes the secrets of every service"
+REMEDY = "`./slipway up` makes it, and so does the job `secrets` of the Compose stack"
 
 
 def main(arguments: list[str]) -> int:

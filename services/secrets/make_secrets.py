@@ -4,6 +4,9 @@ The store (STORE, a volume only this job mounts) keeps what was made. Each consu
 OUT/<consumer>, which it mounts read-only at /run/secrets: there it finds the files listed for it below,
 mode 0400, owned by the user it runs as. A file that the operator put into OPERATOR (the folder
 `secrets/` of the checkout) is handed out instead of a made one. Running again hands out the same.
+
+Without containers it is a plain process of the account that runs the services: SECRETS_CONSUMERS names
+those there are, with commas between them, and SECRETS_ONE_OWNER=1 leaves every file to that account.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from typing import NamedTuple
 STORE = Path(os.environ.get("SECRETS_STORE", "/store"))
 OPERATOR = Path(os.environ.get("SECRETS_OPERATOR", "/operator"))
 OUT = Path(os.environ.get("SECRETS_OUT", "/out"))
+ONE_OWNER = os.environ.get("SECRETS_ONE_OWNER") == "1"
 
 
 class Consumer(NamedTuple):
@@ -76,6 +80,7 @@ MAKERS = {
 def main() -> int:
     try:
         consumers = the_consumers(os.environ)
+        STORE.mkdir(mode=0o700, parents=True, exist_ok=True)
         made = [name for name in every_name(consumers) if ensure_secret(name)]
         for name, consumer in consumers.items():
             hand_out(OUT / name, consumer)
@@ -87,11 +92,18 @@ def main() -> int:
 
 
 def the_consumers(environment: os._Environ[str] | dict[str, str]) -> dict[str, Consumer]:
-    """The table above, fitted to the object store: some know MLflow's key from their configuration."""
+    """The table above, fitted to the object store (some know MLflow's key from their configuration) and to
+    who is there: all, or those that SECRETS_CONSUMERS names."""
     consumers = dict(CONSUMERS)
     if environment.get("MINIO_KNOWS_MLFLOW_KEY") == "1":
         consumers["minio"] = Consumer(1000, (*MINIO_ROOT, *MLFLOW_S3))
-    return consumers
+    there = environment.get("SECRETS_CONSUMERS")
+    if not there:
+        return consumers
+    chosen = [name.strip() for name in there.split(",")]
+    if unknown := [name for name in chosen if name not in consumers]:
+        raise ValueError(f"SECRETS_CONSUMERS: there is no {unknown[0]!r}; there are {', '.join(consumers)}")
+    return {name: consumers[name] for name in chosen}
 
 
 def every_name(consumers: dict[str, Consumer]) -> list[str]:
@@ -124,6 +136,8 @@ def value_of(name: str) -> str | None:
 
 def hand_out(folder: Path, consumer: Consumer) -> None:
     folder.mkdir(parents=True, exist_ok=True)
+    # As it was left last time nothing can be put into it, unless by root.
+    folder.chmod(0o700)
     values = {name: value_of(name) for name in (*consumer.names, *consumer.optional)}
     for name, value in values.items():
         if value is not None:
@@ -150,7 +164,7 @@ def write(path: Path, value: str, uid: int) -> None:
 
 def own(path: Path, uid: int, mode: int) -> None:
     os.chmod(path, mode)
-    if os.stat(path).st_uid != uid and os.geteuid() == 0:
+    if not ONE_OWNER and os.geteuid() == 0 and os.stat(path).st_uid != uid:
         os.chown(path, uid, uid)
 
 

@@ -172,7 +172,7 @@ SECRETS = {
 def missing_secret(name: str) -> str:
     return (
         f"the secret {secrets_dir() / name} is missing or not what it should be; "
-        "run the secrets job (`docker compose up secrets`) and start again"
+        "`./slipway up` makes it, and so does the job `secrets` of the Compose stack"
     )
 
 

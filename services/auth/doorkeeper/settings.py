@@ -57,6 +57,6 @@ def explain(error: ValidationError) -> str:
     if name in SECRETS:
         return (
             f"the secret {secrets_dir() / name} is missing or too short; "
-            "run the secrets job (`docker compose up secrets`) and start again."
+            "`./slipway up` makes it, and so does the job `secrets` of the Compose stack."
         )
     return f"{name.upper()} is wrong ({first['msg']}); correct it in .env and start again."

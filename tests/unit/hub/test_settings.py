@@ -34,7 +34,7 @@ def test_a_missing_secret_stops_the_hub_with_a_sentence(secrets_dir, name):
     (secrets_dir / name).unlink()
     sentence = refusal()
     assert str(secrets_dir / name) in sentence
-    assert "secrets job" in sentence
+    assert "`./slipway up` makes it" in sentence
     assert "\n" not in sentence
 
 

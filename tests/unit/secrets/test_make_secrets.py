@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -108,3 +110,57 @@ def test_an_empty_secret_stops_the_job_and_is_named(job, folder):
 def test_a_store_that_is_told_its_keys_gets_mlflows_too(job):
     assert job(MINIO_KNOWS_MLFLOW_KEY="1").returncode == 0
     assert (job.out / "minio/mlflow_s3_secret_access_key").exists()
+
+
+def test_only_the_consumers_that_are_there_are_served(job):
+    assert job(SECRETS_CONSUMERS="hub, proxy").returncode == 0
+    assert {path.name for path in job.out.iterdir()} == {"hub", "proxy"}
+    assert not (job.store / "minio_root_password").exists()
+
+
+def test_a_consumer_that_there_is_not_is_named(job):
+    finished = job(SECRETS_CONSUMERS="hub,prxy")
+    assert finished.returncode == 1
+    assert "there is no 'prxy'" in finished.stderr
+
+
+def test_the_store_is_made_for_its_owner_alone(job):
+    job.store.rmdir()
+    assert job().returncode == 0
+    assert stat.S_IMODE(job.store.stat().st_mode) == 0o700
+
+
+def test_with_one_owner_nothing_is_given_to_the_containers_users(job):
+    job(SECRETS_ONE_OWNER="1")
+    assert {path.stat().st_uid for path in job.out.rglob("*")} == {os.geteuid()}
+
+
+def test_an_ordinary_account_can_run_it_again_and_take_over_the_operators_value():
+    """The system's Python, since the tests' own may lie where only root can read."""
+    nobody = 65534
+    with tempfile.TemporaryDirectory(prefix="slipway secrets ä ") as name:
+        folder = Path(name)
+        shutil.copy(JOB, folder / "job.py")
+        (folder / "operator").mkdir()
+        if os.geteuid() == 0:
+            os.chown(folder, nobody, nobody)
+        command = [shutil.which("python3", path="/usr/bin:/bin") or sys.executable, str(folder / "job.py")]
+        environment = {
+            **{f"SECRETS_{one.upper()}": str(folder / one) for one in ("store", "operator", "out")},
+            "SECRETS_CONSUMERS": "hub,proxy",
+        }
+
+        def run() -> None:
+            user = nobody if os.geteuid() == 0 else None
+            done = subprocess.run(command, env=environment, user=user, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+
+        run()
+        (folder / "operator/proxy_auth_token").write_text("a-token-of-the-operators-own\n")
+        (folder / "operator/oidc_client_secret").write_text("from the provider\n")
+        run()
+        for consumer in ("hub", "proxy"):
+            assert (folder / "out" / consumer / "proxy_auth_token").read_text().startswith("a-token-of")
+        (folder / "operator/oidc_client_secret").unlink()
+        run()
+        assert not (folder / "out/hub/oidc_client_secret").exists()
