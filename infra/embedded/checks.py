@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from infra.embedded import supervisor
 from infra.embedded.instance import Instance
 from infra.launcher import ports, settings
 from infra.launcher.checks import BAD, GIB, GOOD, NOTE, Check, another, free_bytes
+from infra.launcher.paths import ROOT, STATE
 from infra.launcher.progress import size
 from infra.launcher.settings import Settings
 
@@ -16,11 +18,21 @@ from infra.launcher.settings import Settings
 DISK = GIB / 4
 # What the services take at rest, with room for one notebook.
 MEMORY = 2 * GIB
+FORBIDDEN = {
+    ":": "a colon parts folders in PATH",
+    r"\?": "a database's address ends at a question mark",
+    "%[0-9A-Fa-f]{2}": "% and two digits stand for a letter in addresses",
+}
 OPTIONS_OF_DOCKER = ("SITE_ADDRESS", "OIDC_CLIENT_ID", "S3_ENDPOINT_URL", "ARTIFACTS_DESTINATION")
 
 
 def run(chosen: Settings, instance: Instance) -> list[Check]:
-    checks = [only_this_machine(chosen), port_is_free(chosen, instance), enough_disk(instance.folder)]
+    checks = [
+        folders_can_be_used(ROOT, STATE),
+        only_this_machine(chosen),
+        port_is_free(chosen, instance),
+        enough_disk(instance.folder),
+    ]
     checks += [
         Check("options", NOTE, f"{name} has no effect without Docker")
         for name in OPTIONS_OF_DOCKER
@@ -31,6 +43,15 @@ def run(chosen: Settings, instance: Instance) -> list[Check]:
     if memory and memory < MEMORY:
         checks.append(Check("memory", NOTE, f"{size(memory)} of memory; {size(MEMORY)} are advised"))
     return checks
+
+
+def folders_can_be_used(checkout: Path, home: Path) -> Check:
+    """Spaces and letters of any language are fine; these are not."""
+    for name, folder in (("The checkout", checkout), ("SLIPWAY_HOME", home)):
+        for sign, why in FORBIDDEN.items():
+            if re.search(sign, str(folder)):
+                return Check("folders", BAD, f"{name} is {folder}: {why}.", "Choose another folder.")
+    return Check("folders", GOOD, f"data in {home}")
 
 
 def only_this_machine(chosen: Settings) -> Check:

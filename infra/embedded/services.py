@@ -175,7 +175,7 @@ def hub(chosen: Settings, instance: Instance, port: Mapping[str, int]) -> Parts:
         "PLATFORM_ENV": str(environment.PLATFORM),
     }
     command = (program("jupyterhub"), "--config", str(ROOT / "jupyterhub/hub/jupyterhub_config.py"))
-    return command, str(instance.data / "hub"), variables, f"http://{HOST}:{port['hub']}/hub/health"
+    return command, str(instance.data / "hub"), variables, f"http://{HOST}:{port['hub']}/hub/ready"
 
 
 def mlflow(chosen: Settings, instance: Instance, port: Mapping[str, int]) -> Parts:
@@ -194,6 +194,8 @@ def mlflow(chosen: Settings, instance: Instance, port: Mapping[str, int]) -> Par
         "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": own,
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",
+        # Else every look of serving and of the portal is a line in the log.
+        "MLFLOW_UVICORN_OPTS": "--no-access-log",
     }
     command = (str(environment.python()), str(ROOT / "services/mlflow/slipway_mlflow.py"), "serve")
     health = f"http://{HOST}:{port['mlflow']}/mlflow/health"
@@ -217,6 +219,10 @@ def serving(chosen: Settings, instance: Instance, port: Mapping[str, int]) -> Pa
         "SERVING_HOST": HOST,
         "SERVING_PORT": str(port["serving"]),
         "SERVING_ROOT_PATH": "/serving",
+        # Artifacts come through MLflow, as in the stack; its workers are threads already.
+        "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",
     }

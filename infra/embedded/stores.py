@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from infra.embedded import environment
-from infra.embedded.instance import Instance
+from infra.embedded.instance import CONSUMERS, Instance
 from infra.embedded.services import Service
 from infra.launcher.paths import ROOT
 from infra.launcher.problem import Problem
@@ -29,8 +29,11 @@ def ensure_secrets(instance: Instance) -> None:
         [str(environment.python()), str(ROOT / "services/secrets/make_secrets.py")],
         environment={
             "SECRETS_STORE": str(instance.secrets / "store"),
-            "SECRETS_OPERATOR": str(ROOT / "secrets"),
+            # What an operator brings in secrets/ is for the stack.
+            "SECRETS_OPERATOR": str(instance.secrets / "operator"),
             "SECRETS_OUT": str(instance.secrets),
+            "SECRETS_CONSUMERS": ",".join(CONSUMERS),
+            "SECRETS_ONE_OWNER": "1",
         },
     )
     if not answer.ok:

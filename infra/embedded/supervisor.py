@@ -34,6 +34,8 @@ OF_THE_MACHINE = re.compile(
 # What `stop` of the slowest service may take, and then some.
 STOP_SECONDS = 60
 
+# On few cores the whole start takes as long as these.
+SLOW_TO_START = ("mlflow", "hub", "serving")
 NO_ANSWER = (OSError, http.client.HTTPException, xmlrpc.client.Error)
 
 HEADER = f"""\
@@ -58,6 +60,7 @@ supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 PROGRAM = """
 [program:{name}]
 command = python -m infra.embedded.child {name}
+priority = {priority}
 autorestart = true
 startsecs = 3
 startretries = 20
@@ -85,7 +88,12 @@ class Child(NamedTuple):
 
 
 def configuration(names: Sequence[str]) -> str:
-    return HEADER + "".join(PROGRAM.format(name=name) for name in names)
+    slow_ones_first = [name for name in SLOW_TO_START if name in names]
+    others = [name for name in names if name not in slow_ones_first]
+    return HEADER + "".join(
+        PROGRAM.format(name=name, priority=number)
+        for number, name in enumerate([*slow_ones_first, *others], start=1)
+    )
 
 
 def start(instance: Instance, names: Sequence[str], environment: Path) -> subprocess.Popen[bytes]:
