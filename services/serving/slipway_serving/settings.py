@@ -83,6 +83,7 @@ def read_settings() -> Settings:
         ) from None
     if url.host and not url.password:
         raise Misconfigured(
-            f"The secret {folder}/serving_db_password is missing: `./slipway up` makes it, and so does the job `secrets` of the Compose stack."
+            f"The secret {folder}/serving_db_password is missing: `./slipway up` makes it, and so does the"
+            " job `secrets` of the Compose stack."
         )
     return settings
