@@ -10,19 +10,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-import httpx
-
+from tests.bench.figures import Rows, first_prediction
 from tests.e2e import people
 from tests.support.browser import chromium
-from tests.support.installation import REPOSITORY, Stack
+from tests.support.installation import Stack
 
 PROJECT = "slipway-bench"
 UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "B": 1}
@@ -43,23 +38,6 @@ def main() -> int:
         stack.slipway("down", "--volumes", "--yes", check=False)
     print(rows.table())
     return 0
-
-
-class Rows(list):
-    @contextmanager
-    def timed(self, what: str) -> Iterator[None]:
-        began = time.monotonic()
-        yield
-        self.note(what, f"{time.monotonic() - began:.0f} s")
-
-    def note(self, what: str, figure: str) -> None:
-        print(f"{what}: {figure}", file=sys.stderr, flush=True)
-        self.append((what, figure))
-
-    def table(self) -> str:
-        return "\n".join(
-            ["| what | measured |", "| --- | --- |", *(f"| {what} | {figure} |" for what, figure in self)]
-        )
 
 
 def measure(stack: Stack, rows: Rows, from_nothing: bool) -> None:
@@ -91,38 +69,6 @@ def measure(stack: Stack, rows: Rows, from_nothing: bool) -> None:
     with rows.timed("`./slipway up`, images and data there"):
         stack.slipway("up")
     image_sizes(stack, rows)
-
-
-def first_prediction(url: str, token: str) -> None:
-    environment = {
-        **os.environ,
-        "MLFLOW_TRACKING_URI": f"{url}/mlflow",
-        "MLFLOW_TRACKING_TOKEN": token,
-        "SLIPWAY_SERVING_URL": f"{url}/serving",
-        "PYTHONPATH": str(REPOSITORY),
-    }
-
-    def run(*command: str) -> None:
-        subprocess.run(
-            [sys.executable, "-m", *command], env=environment, cwd=REPOSITORY, check=True, stdout=sys.stderr
-        )
-
-    run("pipelines.red_blue", "train", "--model", "knn", "--sample", "1")
-    run(
-        "pipelines.cli",
-        "register",
-        "--best",
-        "reference_accuracy",
-        "--experiment",
-        "red-blue",
-        "--name",
-        "red-blue",
-    )
-    run("pipelines.cli", "rollout", "red-blue", "1", "--reason", "the first")
-    answer = httpx.post(
-        f"{url}/serving/predict", json={"inputs": [{"Coord_X": 1.0, "Coord_Y": 2.0}]}, timeout=30
-    )
-    answer.raise_for_status()
 
 
 def memory_at_rest(stack: Stack, rows: Rows) -> None:
