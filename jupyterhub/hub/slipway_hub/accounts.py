@@ -6,6 +6,7 @@ change things on plain GET, which any other site can make an administrator's bro
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from nativeauthenticator import NativeAuthenticator
@@ -13,10 +14,10 @@ from nativeauthenticator.orm import UserInfo
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 from tornado.web import HTTPError
-from traitlets import Unicode
+from traitlets import Instance, Unicode
 
 from jupyterhub import orm
-from slipway_hub import account_pages, ready
+from slipway_hub import account_pages, login_links, ready
 from slipway_hub.passwords import hash_of, hashed, is_hash_of, matches
 from slipway_hub.settings import Settings
 
@@ -31,10 +32,16 @@ def configure(c: Any, settings: Settings) -> None:
     authenticator.allow_all = True
     authenticator.allowed_failed_logins = 10
     authenticator.seconds_before_next_try = 60
-    c.JupyterHub.default_url = where_to_go
+    authenticator.login_links_dir = settings.login_links_dir
+    # Who logs in by links has never seen the one-time password and is not asked to change it.
+    asks_for_a_password = settings.login_links_dir is None
+    if asks_for_a_password:
+        c.JupyterHub.default_url = where_to_go
     c.JupyterHub.template_vars = {
         "has_accounts": True,
-        "one_time_password": lambda user: user is not None and user.authenticator.has_one_time_password(user),
+        "one_time_password": lambda user: (
+            asks_for_a_password and user is not None and user.authenticator.has_one_time_password(user)
+        ),
         "how_many_wait": lambda user: user.authenticator.how_many_wait() if user and user.admin else 0,
     }
 
@@ -49,6 +56,7 @@ def where_to_go(handler: Any) -> str:
 class SlipwayAuthenticator(NativeAuthenticator):
     admin_user = Unicode("admin", config=True, help="The first administrator's name.")
     one_time_password = Unicode(config=True, help="The first administrator's password until it is changed.")
+    login_links_dir = Instance(Path, allow_none=True, config=True, help="Where one-time login links are.")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -71,11 +79,15 @@ class SlipwayAuthenticator(NativeAuthenticator):
 
     async def refresh_user(self, user: Any, handler: Any = None, **kwargs: Any) -> bool:
         """Whether a session may go on: the account is still there and approved."""
-        account = self.get_user(user.name)
+        return self.may_log_in(user.name)
+
+    def may_log_in(self, username: str) -> bool:
+        account = self.get_user(username)
         return account is not None and account.is_authorized
 
-    def get_handlers(self, app: Any) -> list[tuple[str, type]]:
-        return [*account_pages.handlers(), *ready.handlers()]
+    def get_handlers(self, app: Any) -> list[tuple]:
+        links = login_links.handlers(self.login_links_dir) if self.login_links_dir else []
+        return [*account_pages.handlers(), *ready.handlers(), *links]
 
     async def sign_up(self, username: str, password: str) -> UserInfo:
         account = UserInfo(username=username, password=await hashed(password), is_authorized=False)

@@ -65,6 +65,8 @@ class Settings(BaseSettings):
 
     admin_user: str = Field(default="admin", pattern=r"^[a-z0-9][a-z0-9._@+-]{0,63}$")
     hub_admin_password: SecretStr | None = Field(default=None, min_length=10)
+    login_links_dir: Path | None = None
+    """Where one-time login links are (login_links.py). Not set: there is no such way to log in."""
 
     notebook_image: str = "slipway/notebook:dev"
     notebook_network: str = Field(default="slipway_notebooks", pattern=DOCKER_NAME)
@@ -113,6 +115,11 @@ class Settings(BaseSettings):
             if self.hub_admin_password is None:
                 raise ValueError(missing_secret("hub_admin_password"))
             return self
+        if self.login_links_dir is not None:
+            raise ValueError(
+                "LOGIN_LINKS_DIR and OIDC_CLIENT_ID are both set, and links are for the hub's own accounts; "
+                "remove one of them"
+            )
         if self.oidc_client_secret is None:
             path = secrets_dir() / "oidc_client_secret"
             raise ValueError(

@@ -68,6 +68,12 @@ def test_the_provider_needs_its_secret(secrets_dir, monkeypatch):
     assert "oidc_client_secret" in refusal()
 
 
+def test_login_links_do_not_go_with_a_provider(secrets_dir, monkeypatch):
+    (secrets_dir / "oidc_client_secret").write_text("s3cret")
+    set_all(monkeypatch, {**PROVIDER, "LOGIN_LINKS_DIR": "/somewhere"})
+    assert "LOGIN_LINKS_DIR and OIDC_CLIENT_ID are both set" in refusal()
+
+
 def test_the_provider_needs_an_administrator(secrets_dir, monkeypatch):
     (secrets_dir / "oidc_client_secret").write_text("s3cret")
     set_all(monkeypatch, {**PROVIDER, "OIDC_ADMIN_GROUPS": ""})
