@@ -154,6 +154,8 @@ def shut_down(instance: Instance) -> bool:
         return False
     # It may close the connection before it has answered.
     with contextlib.suppress(*NO_ANSWER), _speaking(instance) as server:
+        # Of its own accord it stops one after the other.
+        server.supervisor.stopAllProcesses(False)
         server.supervisor.shutdown()
     deadline = time.monotonic() + STOP_SECONDS
     while is_alive(number):
