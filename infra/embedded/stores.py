@@ -15,7 +15,7 @@ from infra.launcher.progress import Screen
 from infra.launcher.shell import ask
 
 DATABASE_VERSION = "mlflow/schema-of"
-"""A file in data/: the lock that the tracking database was last brought up to date with."""
+"""A file in data/: the environment that the tracking database was last brought up to date with."""
 
 
 def ensure(instance: Instance, services: Sequence[Service], screen: Screen) -> None:
@@ -44,7 +44,7 @@ def ensure_tracking_database(instance: Instance, services: Sequence[Service], sc
     """A new MLflow may want new tables; one that is the same as last time is not asked."""
     mark = instance.data / DATABASE_VERSION
     database = instance.data / "mlflow/mlflow.db"
-    if mark.exists() and mark.read_text() == environment.lock_digest() and database.exists():
+    if mark.exists() and mark.read_text() == environment.platform_mark() and database.exists():
         return
     if database.exists():
         mlflow = next(one for one in services if one.name == "mlflow")
@@ -56,4 +56,4 @@ def ensure_tracking_database(instance: Instance, services: Sequence[Service], sc
                 f"The tracking database could not be brought up to date: {answer.last_words(4)}",
                 f"It is {database}; a copy of it and this message help whoever you ask.",
             )
-    mark.write_text(environment.lock_digest())
+    mark.write_text(environment.platform_mark())
