@@ -54,13 +54,16 @@ def ask(command: Sequence[str], seconds: float = 60, environment: Mapping[str, s
 
 
 def lines_of(
-    command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+    command: Sequence[str],
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    hold: int | None = None,
 ) -> Iterator[str]:
     """Yields what it prints line by line while it runs, and keeps all of it in `log`. A Problem if it
-    fails.
+    fails. `hold` is an open file that the program gets too: a lock on it lasts until both have ended.
     """
     with log.open("wb") as file:
-        process = _start(command, subprocess.PIPE, subprocess.STDOUT, environment)
+        process = _start(command, subprocess.PIPE, subprocess.STDOUT, environment, hold)
         try:
             assert process.stdout is not None
             for line in process.stdout:
@@ -136,6 +139,7 @@ def _start(
     out: int | IO[bytes],
     err: int,
     environment: Mapping[str, str] | None,
+    hold: int | None = None,
 ) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         command,
@@ -144,6 +148,7 @@ def _start(
         stdin=subprocess.DEVNULL,
         stdout=out,
         stderr=err,
+        pass_fds=() if hold is None else (hold,),
         start_new_session=True,
     )
 

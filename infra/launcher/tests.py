@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
@@ -17,16 +16,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from infra.docker.system import Refusal, read_os_release, run
-from infra.launcher.paths import ROOT, STATE, ensure_state
+from infra.launcher.paths import ROOT, STATE, ensure_state, short
 from infra.launcher.problem import FAILED, PRECONDITION, Problem
 from infra.launcher.progress import Screen, seconds
-from infra.launcher.shell import ask, lines_of, show
+from infra.launcher.pythons import NoVenvModule, find_python, follow, make_venv, pip
+from infra.launcher.shell import show
 
 LEVELS = ("unit", "integration", "e2e")
 LOCK = ROOT / "tests" / "requirements.txt"
 VENV = STATE / "venv-test"
 RESULTS = STATE / "results"
-OLDEST_PYTHON = (3, 11)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 APT_INSTALL = (
     "apt-get",
@@ -157,49 +156,17 @@ def ensure_environment(screen: Screen) -> None:
     mark, wanted = VENV / "slipway-lock", f"{python} {hashlib.sha256(LOCK.read_bytes()).hexdigest()}"
     if mark.exists() and mark.read_text() == wanted:
         return
-    screen.say(f"Making the tests' environment in .slipway/{VENV.name} (a few minutes, the first time)")
-    made = ask([python, "-m", "venv", "--clear", str(VENV)], seconds=300)
-    if not made.ok and "ensurepip" in made.out + made.err and install_packages(["python3-venv"], screen):
-        made = ask([python, "-m", "venv", "--clear", str(VENV)], seconds=300)
-    if not made.ok:
-        raise Problem(
-            f"`{python} -m venv` failed: {made.last_words(4)}",
-            "Install the venv module: `sudo apt-get install python3-venv` on Debian and Ubuntu.",
-            PRECONDITION,
-        )
-    log = STATE / "logs" / "venv-test.log"
-    command = [str(VENV / "bin" / "python"), "-m", "pip", "install", "--require-hashes", "--no-deps"]
-    command += ["--disable-pip-version-check", "--progress-bar", "off", "-r", str(LOCK)]
-    last: list[str] = []
+    screen.say(f"Making the tests' environment in {short(VENV)} (a few minutes, the first time)")
     try:
-        for line in lines_of(command, log):
-            last = [*last, line][-10:]
-            screen.draw([f"  {line}"])
-    except Problem as problem:
-        screen.clear()
-        said = "\n".join(f"    {line}" for line in last)
-        raise Problem(
-            f"The tests' packages could not be installed:\n{said}",
-            "See that pip reaches its index on this machine; the whole log is .slipway/logs/venv-test.log.",
-        ) from problem
+        make_venv(python, VENV)
+    except NoVenvModule:
+        if not install_packages(["python3-venv"], screen):
+            raise
+        make_venv(python, VENV)
+    command = [*pip(VENV / "bin" / "python"), "install", "--require-hashes", "--no-deps"]
+    follow([*command, "--progress-bar", "off", "-r", str(LOCK)], STATE / "logs" / "venv-test.log", screen)
     mark.write_text(wanted)
     screen.good("the tests' environment is ready")
-
-
-def find_python() -> str:
-    """A Python new enough for the platform's packages: this one, else one on PATH."""
-    if sys.version_info >= OLDEST_PYTHON:
-        return sys.executable
-    for minor in (13, 12, 11, 14):
-        found = shutil.which(f"python3.{minor}")
-        # A name on PATH may be a version manager's stub that refuses to run.
-        if found and ask([found, "-c", "import venv"], seconds=20).ok:
-            return found
-    raise Problem(
-        f"Tests need Python 3.11 or newer; this is {'.'.join(map(str, sys.version_info[:2]))}.",
-        "Install one (`sudo apt-get install python3.11 python3.11-venv`) and run this again.",
-        PRECONDITION,
-    )
 
 
 def environment_for_tests(current: os._Environ[str] | dict[str, str]) -> dict[str, str]:

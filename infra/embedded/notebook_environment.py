@@ -1,0 +1,147 @@
+"""What users' kernels and terminals run in, as the notebook image has it: an environment over that of the
+services, which adds the `slipway` command and can be added to without reaching the services; and what is
+copied into each home.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from infra.embedded.installer import HERE, Work
+from infra.launcher.paths import LOGS, ROOT, STATE
+from infra.launcher.problem import Problem
+from infra.launcher.pythons import follow, make_venv, pip
+from infra.launcher.shell import ask
+
+NOTEBOOK = STATE / "venv-notebook"
+TEMPLATE = STATE / "notebook-home"
+"""What is copied into each user's home."""
+MARK = NOTEBOOK / "slipway-lock"
+SINGLEUSER = ROOT / "jupyterhub/singleuser"
+EXAMPLES = ROOT / "jupyterhub/examples"
+PIPELINES = ROOT / "pipelines"
+PROJECT = ("MLproject", "python_env.yaml")
+
+# Run in this environment, and not in that of the services, where their own scripts would.
+PROGRAMS = {"pip": "pip", "pip3": "pip", "uvicorn": "uvicorn"}
+PROGRAM = """\
+#!/bin/sh
+exec "$(dirname "$0")/python" -m {module} "$@"
+"""
+
+
+def is_made(platform_mark: str) -> bool:
+    try:
+        return MARK.read_text(encoding="utf-8") == mark(platform_mark)
+    except OSError:
+        return False
+
+
+def make(platform: Path, platform_mark: str, work: Work) -> None:
+    """`platform` is the services' Python."""
+    MARK.unlink(missing_ok=True)
+    made_of = mark(platform_mark)
+    make_venv(str(platform), NOTEBOOK, "--without-pip", "--system-site-packages")
+    put_over(platform)
+    add_programs()
+    add_slipway(work)
+    add_jupyter_settings(platform)
+    make_template()
+    MARK.write_text(made_of, encoding="utf-8")
+
+
+def mark(platform_mark: str) -> str:
+    """Of everything that is put into it."""
+    total = hashlib.sha256(platform_mark.encode())
+    for path in sources():
+        total.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes() + b"\0")
+    return total.hexdigest()
+
+
+def sources() -> Iterator[Path]:
+    yield ROOT / "pyproject.toml"
+    yield Path(__file__)
+    for folder in (PIPELINES, EXAMPLES, SINGLEUSER):
+        yield from (p for p in sorted(folder.rglob("*")) if p.is_file() and "__pycache__" not in p.parts)
+
+
+def put_over(platform: Path) -> None:
+    """The services' packages come after its own and before what a user adds (pip puts that into ~/.local)."""
+    (NOTEBOOK / site_packages(NOTEBOOK) / "slipway-platform.pth").write_text(
+        f"{platform.parents[1] / site_packages(platform.parents[1])}\n", encoding="utf-8"
+    )
+
+
+def site_packages(environment: Path) -> Path:
+    (found,) = environment.glob("lib/python3.*/site-packages")
+    return found.relative_to(environment)
+
+
+def add_programs() -> None:
+    for name, module in PROGRAMS.items():
+        write_program(NOTEBOOK / "bin" / name, PROGRAM.format(module=module))
+    write_program(NOTEBOOK / "bin/mlflow", (SINGLEUSER / "mlflow").read_text(encoding="utf-8"))
+
+
+def write_program(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+
+
+def add_slipway(work: Work) -> None:
+    """Built from a copy, since the checkout may be read-only, with the setuptools of the lock."""
+    with tempfile.TemporaryDirectory(dir=STATE, prefix="slipway-package-") as folder:
+        shutil.copy(ROOT / "pyproject.toml", folder)
+        shutil.copytree(PIPELINES, Path(folder) / "pipelines", ignore=shutil.ignore_patterns("__pycache__"))
+        for path in Path(folder).rglob("*"):
+            path.chmod(path.stat().st_mode | stat.S_IWUSR)
+        command = [
+            *pip(NOTEBOOK / "bin/python"),
+            "install",
+            "--no-deps",
+            "--no-build-isolation",
+            "--no-index",
+        ]
+        environment = {**HERE, "TMPDIR": folder}
+        follow([*command, folder], LOGS / "slipway-package.log", work.screen, environment, work.hold)
+
+
+def add_jupyter_settings(platform: Path) -> None:
+    """JupyterLab itself runs in the services' environment, so that nothing a user adds can break it."""
+    prefix = platform.parents[1]
+    configuration, settings = prefix / "etc/jupyter", prefix / "share/jupyter/lab/settings"
+    for folder in (configuration, settings):
+        folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(SINGLEUSER / "jupyter_lab_config.json", configuration)
+    shutil.copy(SINGLEUSER / "overrides.json", settings)
+    kernel = NOTEBOOK / "share/jupyter/kernels/python3"
+    shutil.copytree(prefix / "share/jupyter/kernels/python3", kernel)
+    described = json.loads((kernel / "kernel.json").read_text(encoding="utf-8"))
+    described["argv"][0] = str(NOTEBOOK / "bin/python")
+    (kernel / "kernel.json").write_text(json.dumps(described, indent=1), encoding="utf-8")
+
+
+def make_template() -> None:
+    """As jupyterhub/singleuser/Dockerfile: the examples, the project for `mlflow run`, and the link by which
+    MLflow takes this environment for the project's instead of building one.
+    """
+    if TEMPLATE.exists():
+        shutil.rmtree(TEMPLATE)
+    shutil.copytree(EXAMPLES, TEMPLATE / "examples")
+    project = TEMPLATE / "examples/red_blue"
+    project.mkdir()
+    for name in PROJECT:
+        shutil.copy(PIPELINES / "red_blue" / name, project)
+    for path in (TEMPLATE, *TEMPLATE.rglob("*")):
+        path.chmod(path.stat().st_mode | stat.S_IWUSR)
+    command = [str(NOTEBOOK / "bin/python"), "-m", "pipelines.red_blue", "link-environment"]
+    environment = {"MLFLOW_ENV_ROOT": str(TEMPLATE / ".mlflow/envs"), "MLFLOW_DISABLE_TELEMETRY": "true"}
+    linked = ask(command, seconds=120, environment={**environment, "PYTHONPATH": "", "PYTHONNOUSERSITE": "1"})
+    if not linked.ok:
+        raise Problem(f"The project's environment could not be linked:\n{linked.last_words()}")
