@@ -93,7 +93,8 @@ class OneTimeLogin(BaseHandler):
             self.finish(await self.render_template("one-time-login.html", problem=str(problem)))
             return
         await self.log_in(name)
-        self.redirect(local_path(self.get_query_argument("next", "/")))
+        # By way of the door, so that the front page, too, knows who came.
+        self.redirect(local_path(self.get_query_argument("next", "/auth/login")))
 
     async def log_in(self, name: str) -> None:
         """As the login page does it, once the password is found right."""

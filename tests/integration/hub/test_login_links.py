@@ -137,7 +137,7 @@ def test_of_two_browsers_at_once_exactly_one_is_logged_in(platform, a_link):
 )
 def test_next_leads_to_this_site_alone(browser, a_link, wanted, leads_to):
     answer = browser.get(a_link(), follow_redirects=False)
-    assert answer.headers["location"] == "/"
+    assert answer.headers["location"] == "/auth/login"
     url = browser.build_request("GET", a_link()).url.copy_merge_params({"next": wanted})
     assert browser.get(url, follow_redirects=False).headers["location"] == leads_to
 
