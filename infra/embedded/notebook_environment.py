@@ -35,6 +35,17 @@ PROGRAM = """\
 exec "$(dirname "$0")/python" -m {module} "$@"
 """
 
+# What a user installs goes into their home, for this environment's pip and no other.
+PIP_SETTINGS = """\
+[install]
+user = true
+"""
+PROFILE = """\
+# Login shells begin with the system's PATH: this gives them the notebook's.
+PATH=${NOTEBOOK_PROGRAMS:+$NOTEBOOK_PROGRAMS:$HOME/.local/bin:}$PATH
+if [ -n "$BASH" ] && [ -r ~/.bashrc ]; then . ~/.bashrc; fi
+"""
+
 
 def is_made(platform_mark: str) -> bool:
     try:
@@ -50,6 +61,7 @@ def make(platform: Path, platform_mark: str, work: Work) -> None:
     make_venv(str(platform), NOTEBOOK, "--without-pip", "--system-site-packages")
     put_over(platform)
     add_programs()
+    (NOTEBOOK / "pip.conf").write_text(PIP_SETTINGS, encoding="utf-8")
     add_slipway(work)
     add_jupyter_settings(platform)
     make_template()
@@ -140,6 +152,7 @@ def make_template() -> None:
         shutil.copy(PIPELINES / "red_blue" / name, project)
     for path in (TEMPLATE, *TEMPLATE.rglob("*")):
         path.chmod(path.stat().st_mode | stat.S_IWUSR)
+    (TEMPLATE / ".profile").write_text(PROFILE, encoding="utf-8")
     command = [str(NOTEBOOK / "bin/python"), "-m", "pipelines.red_blue", "link-environment"]
     environment = {"MLFLOW_ENV_ROOT": str(TEMPLATE / ".mlflow/envs"), "MLFLOW_DISABLE_TELEMETRY": "true"}
     linked = ask(command, seconds=120, environment={**environment, "PYTHONPATH": "", "PYTHONNOUSERSITE": "1"})
