@@ -244,7 +244,7 @@ def _up(options: argparse.Namespace, screen: Screen) -> int:
             PRECONDITION,
         )
     project = settings.load().project
-    way, why = ways.choose(project, options.way or (ways.DOCKER if of_docker else None))
+    way, no_engine = ways.choose(project, options.way or (ways.DOCKER if of_docker else None))
     if way == ways.DOCKER:
         wanted = up.Options(
             options.install_docker, options.yes, options.offline, options.timeout, build=not options.no_build
@@ -253,9 +253,11 @@ def _up(options: argparse.Namespace, screen: Screen) -> int:
     else:
         from infra.embedded import up as embedded
 
-        if why:
-            screen.say(f"{why} So Slipway starts embedded, for this machine alone;")
-            screen.say("`./slipway up --docker` leads to the stack for a team.")
+        if no_engine:
+            screen.say(
+                "No Docker Engine answers, so Slipway starts embedded, for this machine alone; "
+                "`./slipway up --docker` leads to the team's stack."
+            )
         status = embedded.run(embedded.Options(options.timeout, options.open), screen)
     ways.note(project, way)
     return status

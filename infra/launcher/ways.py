@@ -30,25 +30,19 @@ def note(project: str, way: str) -> None:
     (STATE / "ways" / project).write_text(f"{way}\n")
 
 
-def choose(project: str, asked: str | None) -> tuple[str, str]:
-    """The way, and why it is this one in words to show; empty where it needs none.
+def choose(project: str, asked: str | None) -> tuple[str, bool]:
+    """The way, and whether it is `embedded` only because no engine answers.
 
     `asked`: what the person chose on the command line, if anything.
     """
-    if asked:
-        return asked, ""
-    if way := noted(project):
-        return way, ""
-    problem = why_no_engine()
-    if problem is None:
-        return DOCKER, ""
-    return EMBEDDED, problem.what
+    if way := asked or noted(project):
+        return way, False
+    return (DOCKER, False) if an_engine_answers() else (EMBEDDED, True)
 
 
-def why_no_engine() -> Problem | None:
-    """None if a Docker Engine answers."""
+def an_engine_answers() -> bool:
     try:
         engine.look()
-    except Problem as problem:
-        return problem
-    return None
+    except Problem:
+        return False
+    return True
