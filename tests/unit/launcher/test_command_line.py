@@ -68,7 +68,7 @@ def raising(monkeypatch):
         def run(*_):
             raise error
 
-        monkeypatch.setattr(cli, "_doctor", run)
+        monkeypatch.setitem(cli.COMMANDS, "doctor", run)
 
     return of
 
@@ -108,7 +108,7 @@ def test_a_port_that_is_none_stops_up_before_anything_is_asked_of_docker(tmp_pat
 def test_a_reader_that_has_enough_is_no_failure_to_talk_of():
     code = (
         "import sys; from infra.launcher import cli\n"
-        "cli._doctor = lambda _, screen: [screen.say('x' * 100) for _ in range(10000)] and 0\n"
+        "cli.COMMANDS['doctor'] = lambda _, screen: [screen.say('x' * 100) for _ in range(10000)] and 0\n"
         "sys.exit(cli.main(['doctor']))"
     )
     done = subprocess.run(
