@@ -13,10 +13,13 @@ import json
 import os
 import sys
 import urllib.request
+import uuid
 from pathlib import Path
 from urllib.parse import quote
 
 SECRETS = Path(os.environ.get("SECRETS_DIR", "/run/secrets"))
+ARTIFACT_ROOT = "mlflow-artifacts:/"
+"""Clients send artifacts to the server, which has them stored."""
 REMEDY = "`./slipway up` makes it, and so does the job `secrets` of the Compose stack"
 
 
@@ -78,11 +81,49 @@ def serve() -> int:
     if destination.startswith("s3:"):
         os.environ["AWS_ACCESS_KEY_ID"] = secret("mlflow_s3_access_key_id")
         os.environ["AWS_SECRET_ACCESS_KEY"] = secret("mlflow_s3_secret_access_key")
+    if os.environ.get("MLFLOW_ONE_PROCESS") == "1":
+        return serve_in_this_process(backend_store_uri(), destination)
     os.environ["MLFLOW_BACKEND_STORE_URI"] = backend_store_uri()
     os.environ["MLFLOW_ARTIFACTS_DESTINATION"] = destination
     os.environ["MLFLOW_SERVE_ARTIFACTS"] = "true"
     mlflow = Path(sys.executable).with_name("mlflow")
     os.execv(mlflow, [str(mlflow), "server"])  # noqa: S606  (MLflow takes its signals itself)
+
+
+def serve_in_this_process(database: str, artifacts: str) -> int:
+    """`mlflow server` for one worker, without the process in front of it.
+
+    That one imports all of MLflow only to start another that imports it again: half of the memory, and
+    more than half of the time to start. It also starts jobs and collects metrics; here are neither.
+    """
+    for name in ("MLFLOW_EXPOSE_PROMETHEUS", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION"):
+        if os.environ.get(name, "false") not in ("", "false"):
+            raise MissingSetting(f"with MLFLOW_ONE_PROCESS=1 there is no {name}; set one of the two only")
+    os.environ.update(handed_to_a_worker(database, artifacts))
+    # Only now: MLflow reads some of these variables when it is imported.
+    import uvicorn
+    from mlflow.server.handlers import initialize_backend_stores
+
+    initialize_backend_stores(database, database, ARTIFACT_ROOT)
+    host, port = os.environ.get("MLFLOW_HOST", "127.0.0.1"), os.environ.get("MLFLOW_PORT", "5000")
+    uvicorn.run("mlflow.server.fastapi_app:app", host=host, port=int(port), access_log=False)
+    return 0
+
+
+def handed_to_a_worker(database: str, artifacts: str) -> dict[str, str]:
+    """What `mlflow server` sets for its workers; a test compares the names with MLflow's own."""
+    return {
+        "_MLFLOW_SERVER_FILE_STORE": database,
+        "_MLFLOW_SERVER_REGISTRY_STORE": database,
+        "_MLFLOW_SERVER_ARTIFACT_ROOT": ARTIFACT_ROOT,
+        "_MLFLOW_SERVER_ARTIFACT_DESTINATION": artifacts,
+        "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",
+        "_MLFLOW_STATIC_PREFIX": os.environ.get("MLFLOW_STATIC_PREFIX", ""),
+        "_MLFLOW_SGI_NAME": "uvicorn",
+        "_MLFLOW_SERVER_BOOT_ID": uuid.uuid4().hex,
+        "_MLFLOW_IN_JOB_EXECUTOR": "false",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
 
 
 def migrate() -> int:

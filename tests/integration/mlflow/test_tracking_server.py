@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import mlflow
+import psutil
 import pytest
 from mlflow import MlflowClient
 from pyftpdlib.authorizers import DummyAuthorizer
@@ -125,6 +126,56 @@ def test_metrics_are_exposed(server, environment):
     MlflowClient(f"{base}/mlflow").search_experiments()
     metrics = httpx.get(f"{base}/metrics").text
     assert "mlflow_http_request_duration_seconds_count" in metrics
+
+
+def test_in_one_process_it_is_the_same_server(processes, environment, tmp_path):
+    """A new database, an artifact there and back, and the healthcheck, without a second process."""
+    environment |= {"MLFLOW_ONE_PROCESS": "1", "MLFLOW_EXPOSE_PROMETHEUS": ""}
+    environment |= {"ARTIFACTS_DESTINATION": str(tmp_path / "the artifacts ä")}
+    process = processes.start("mlflow", [sys.executable, str(STARTER), "serve"], environment=environment)
+    base = f"http://127.0.0.1:{environment['MLFLOW_PORT']}"
+    processes.wait_for("mlflow", process, f"{base}/mlflow/health", below=400)
+    assert not psutil.Process(process.pid).children()
+
+    client = MlflowClient(f"{base}/mlflow")
+    run_id = client.create_run(client.create_experiment("one")).info.run_id
+    assert client.get_run(run_id).info.artifact_uri.startswith("mlflow-artifacts:/")
+    client.log_text(run_id, "hällo", "ä.txt")
+    (kept,) = (tmp_path / "the artifacts ä").rglob("ä.txt")
+    assert kept.read_text() == "hällo"
+    assert Path(client.download_artifacts(run_id, "ä.txt", str(tmp_path))).read_text() == "hällo"
+    assert httpx.get(f"{base}/mlflow/").status_code == 200
+    refused = httpx.post(
+        f"{base}/mlflow/api/2.0/mlflow/experiments/search", json={}, headers={"Host": "evil.example"}
+    )
+    assert refused.status_code == 403, "host names are checked as `mlflow server` does"
+    assert run("healthcheck", environment).returncode == 0
+    processes.stop(process)
+    assert "Application shutdown complete" in processes.log("mlflow")
+
+
+def test_what_one_process_is_told_are_mlflows_own_names(monkeypatch):
+    """Their names are MLflow's private ones: a new MLflow may have others."""
+    from mlflow import environment_variables
+    from mlflow.server import constants, handlers
+
+    monkeypatch.syspath_prepend(str(STARTER.parent))
+    import slipway_mlflow
+
+    known = {
+        value for module in (constants, handlers) for value in vars(module).values() if type(value) is str
+    }
+    known |= {getattr(value, "name", None) for value in vars(environment_variables).values()}
+    assert set(slipway_mlflow.handed_to_a_worker("sqlite://", "/artifacts")) <= known
+
+
+@pytest.mark.parametrize(
+    "also", [{"MLFLOW_EXPOSE_PROMETHEUS": "/tmp/x"}, {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "true"}]
+)
+def test_what_takes_more_than_one_process_is_refused_with_it(environment, also):
+    finished = run("serve", environment | {"MLFLOW_EXPOSE_PROMETHEUS": "", "MLFLOW_ONE_PROCESS": "1"} | also)
+    assert finished.returncode == 1
+    assert next(iter(also)) in finished.stderr
 
 
 def test_a_missing_secret_stops_the_server_with_a_sentence(environment, secrets):
