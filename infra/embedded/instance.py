@@ -80,6 +80,12 @@ def instance_of(project: str) -> Instance:
     return Instance(project, STATE / "embedded" / project)
 
 
+def instances() -> list[Instance]:
+    """All that were ever started from this SLIPWAY_HOME."""
+    folder = STATE / "embedded"
+    return [Instance(one.name, one) for one in sorted(folder.iterdir())] if folder.is_dir() else []
+
+
 def administrator(values: Mapping[str, str]) -> str:
     """ADMIN_USER, else the name of the account that starts the platform, made to fit the hub's rule."""
     return values.get("ADMIN_USER") or fitting_name(account())

@@ -25,7 +25,7 @@ SOURCES = {
     "gateway": ["services/gateway"],
     "auth": ["services/auth"],
     "portal": ["services/portal"],
-    "proxy": ["jupyterhub/proxy"],
+    "proxy": [],
     "hub": ["jupyterhub/hub", "infra/embedded/hub.d", "jupyterhub/singleuser"],
     "mlflow": ["services/mlflow"],
     "serving": ["services/serving"],
@@ -141,24 +141,23 @@ def portal(chosen: Settings, instance: Instance, port: Mapping[str, int]) -> Par
 
 def proxy(instance: Instance, port: Mapping[str, int]) -> Parts:
     variables = {
-        **secrets(instance, "proxy"),
-        "HUB_URL": f"http://{HOST}:{port['hub']}",
+        **routes(instance),
+        "PLATFORM_ENV": str(environment.PLATFORM),
         "PROXY_IP": HOST,
         "PROXY_PORT": str(port["proxy"]),
         "PROXY_API_IP": HOST,
         "PROXY_API_PORT": str(port["proxy_api"]),
-        # The Python program's name for `warn`.
-        "PROXY_LOG_LEVEL": "warning",
     }
-    command = ("sh", str(ROOT / "jupyterhub/proxy/start.sh"))
     # It has no page of its own for that: the hub's, through it.
-    return command, str(instance.run), variables, f"http://{HOST}:{port['proxy']}/hub/health"
+    health = f"http://{HOST}:{port['proxy']}/hub/health"
+    return module("infra.embedded.hub_proxy"), str(instance.run), variables, health
 
 
 def hub(chosen: Settings, instance: Instance, port: Mapping[str, int]) -> Parts:
     variables = {
         **code("jupyterhub/hub"),
         **secrets(instance, "hub"),
+        **routes(instance),
         **options(chosen, "NOTEBOOK_IDLE_SECONDS"),
         "PUBLIC_URL": chosen.public_url,
         "ADMIN_USER": administrator(chosen.values),
@@ -196,6 +195,7 @@ def mlflow(chosen: Settings, instance: Instance, port: Mapping[str, int]) -> Par
         "DO_NOT_TRACK": "true",
         # Else every look of serving and of the portal is a line in the log.
         "MLFLOW_UVICORN_OPTS": "--no-access-log",
+        "MLFLOW_ONE_PROCESS": "1",
     }
     command = (str(environment.python()), str(ROOT / "services/mlflow/slipway_mlflow.py"), "serve")
     health = f"http://{HOST}:{port['mlflow']}/mlflow/health"
@@ -244,6 +244,11 @@ def code(folder: str) -> dict[str, str]:
 
 def secrets(instance: Instance, consumer: str) -> dict[str, str]:
     return {"SECRETS_DIR": str(instance.secrets / consumer)}
+
+
+def routes(instance: Instance) -> dict[str, str]:
+    """The hub writes this file, and its proxy reads it."""
+    return {"PROXY_ROUTES": str(instance.run / "routes.toml")}
 
 
 def options(chosen: Settings, *names: str) -> dict[str, str]:

@@ -15,13 +15,13 @@ from typing import NamedTuple
 
 from infra.embedded import checks, environment, login_link, services, stores, supervisor
 from infra.embedded.down import stop_all
-from infra.embedded.instance import Instance, administrator, instance_of
+from infra.embedded.instance import Instance, administrator, instance_of, instances
 from infra.embedded.services import Service
 from infra.embedded.supervisor import Child
 from infra.launcher import login, settings
 from infra.launcher.checks import require
 from infra.launcher.lock import only_one
-from infra.launcher.problem import Interrupted, Problem
+from infra.launcher.problem import PRECONDITION, Interrupted, Problem
 from infra.launcher.progress import Screen, Watch, seconds
 from infra.launcher.services import FAILED, WAITING, WELL, WORKING, State, all_well
 from infra.launcher.settings import Settings
@@ -45,7 +45,7 @@ def run(options: Options, screen: Screen) -> int:
     instance = instance_of(chosen.project)
     with only_one(chosen.project, "up"):
         require(checks.run(chosen, instance))
-        environment.ensure(screen)
+        ensure_environment(instance, screen)
         instance.ensure()
         port = services.ports_of(instance, keep=is_running(instance))
         wanted = services.wanted(chosen, instance, port)
@@ -59,6 +59,22 @@ def run(options: Options, screen: Screen) -> int:
             start(instance, wanted, options.timeout, screen)
         tell(chosen, instance, options.open_browser, screen)
     return 0
+
+
+def ensure_environment(instance: Instance, screen: Screen) -> None:
+    """Makes the Python environment where it is missing or of an older release. Nothing may run in it then."""
+    if environment.is_made():
+        return
+    for other in instances():
+        if other.project != instance.project and is_running(other):
+            raise Problem(
+                f"The Python environment must be made anew, and the platform {other.project} runs in it.",
+                f"Stop that first: `COMPOSE_PROJECT_NAME={other.project} ./slipway down --embedded`.",
+                PRECONDITION,
+            )
+    if supervisor.shut_down(instance):
+        screen.say("Its Python environment has changed: starting it anew")
+    environment.ensure(screen)
 
 
 def is_running(instance: Instance) -> bool:
