@@ -62,6 +62,8 @@ c.Spawner.cmd = [
     "-m",
     "jupyterhub.singleuser",
 ]
+# In a container there is often nobody else to run as.
+c.Spawner.args = ["--allow-root"] if os.geteuid() == 0 else []
 c.Spawner.env_keep = [name for name in os.environ if KEPT.fullmatch(name)]
 c.Spawner.environment.update(
     {
