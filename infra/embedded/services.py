@@ -226,7 +226,7 @@ def serving(chosen: Settings, instance: Instance, port: Mapping[str, int]) -> Pa
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",
     }
-    health = f"http://{HOST}:{port['serving']}/health"
+    health = f"http://{HOST}:{port['serving']}/ready"
     return module("slipway_serving"), str(instance.run), variables, health
 
 
