@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import itertools
 import json
 import re
@@ -99,6 +100,16 @@ class Platform:
     def server(self, path: str, method: str = "GET", **more) -> httpx.Response:
         return self.http.request(method, f"/user/{self.user}/{path}", **more)
 
+    def environment_of_server(self) -> dict[str, str]:
+        """The variables that a terminal and a kernel of the notebook server have."""
+        for one in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if one.environ().get("SLIPWAY_INSTANCE") == str(self.instance.folder) and (
+                    one.environ().get("SLIPWAY_ROLE") == "notebook"
+                ):
+                    return one.environ()
+        raise AssertionError("there is no notebook server")
+
     def peak_memory(self, name: str, anew: bool = False) -> int:
         """MiB that the process has had at most; counted anew, what it has now."""
         process = Path(f"/proc/{self.running[name].pid}")
@@ -175,7 +186,7 @@ def unpacked(message: bytes) -> tuple[str, list[dict]]:
     return parts[0].decode(), [json.loads(part) for part in parts[1:5]]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def platform(platform_python, tmp_path_factory) -> Iterator[Platform]:
     platform = Platform(tmp_path_factory.mktemp("embedded"), "ada")
     try:
