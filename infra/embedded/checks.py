@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from infra.embedded import supervisor
+from infra.embedded import environment, installer, supervisor
 from infra.embedded.instance import Instance
 from infra.launcher import ports, settings
 from infra.launcher.checks import BAD, GIB, GOOD, NOTE, Check, another, free_bytes
@@ -83,15 +83,17 @@ def port_is_free(chosen: Settings, instance: Instance) -> Check:
 
 
 def enough_disk(folder: Path) -> Check:
+    # An environment that is only begun is removed before its room is asked for (installer.py).
+    needed = DISK if environment.PLATFORM.exists() else DISK + installer.NEEDED
     while not folder.exists():
         folder = folder.parent
     free = free_bytes(folder)
-    if free is None or free >= DISK:
+    if free is None or free >= needed:
         return Check("disk", GOOD, f"{size(free or 0)} free at {folder}")
     return Check(
         "disk",
         BAD,
-        f"{size(free)} are free at {folder}, where the platform keeps its data; {size(DISK)} are needed.",
+        f"{size(free)} are free at {folder}, where the platform keeps its data; {size(needed)} are needed.",
         "Free some, or set SLIPWAY_HOME to a folder on another disk.",
     )
 

@@ -77,11 +77,11 @@ def platform_is_made() -> bool:
 
 
 def platform_mark() -> str:
-    """Of the lock, of where it is (an environment cannot be moved) and of the Python it is made of, which
-    may be replaced by the system's next release."""
+    """Of the lock, of where it is (an environment cannot be moved; a link to it will do) and of the Python it
+    is made of, which may be replaced by the system's next release."""
     made_of = os.path.realpath(python())
     there = made_of if os.path.exists(made_of) else ""
-    return f"{hashlib.sha256(LOCK.read_bytes()).hexdigest()}\n{PLATFORM}\n{there}\n"
+    return f"{hashlib.sha256(LOCK.read_bytes()).hexdigest()}\n{os.path.realpath(PLATFORM)}\n{there}\n"
 
 
 @contextlib.contextmanager
