@@ -20,6 +20,7 @@ from playwright.sync_api import expect
 from pipelines.cli import main as slipway_command
 from pipelines.red_blue.data import reference_set
 from tests.e2e import people
+from tests.support.processes import free_port
 
 pytestmark = pytest.mark.browser
 WAYS = ("docker", "embedded")
@@ -30,6 +31,30 @@ NOTEBOOK = "examples/red-blue.ipynb"
 FIRST_CELL = """import mlflow
 with mlflow.start_run() as run:
     print(run.data.tags['mlflow.user'])"""
+
+SERVE_BY_MLFLOW = """
+mlflow models serve --model-uri models:/red-blue@production --port {port} > serve.log 2>&1 &
+server=$!
+python - <<'END'
+import json, time, urllib.request
+body = json.dumps({{"dataframe_records": [{{"Coord_X": 1.5, "Coord_Y": -2.0}}]}}).encode()
+headers = {{"Content-Type": "application/json"}}
+request = urllib.request.Request("http://127.0.0.1:{port}/invocations", body, headers)
+for _ in range(120):
+    time.sleep(0.5)
+    try:
+        print(urllib.request.urlopen(request).read().decode())
+        break
+    except OSError:
+        pass
+else:
+    raise SystemExit(open("serve.log").read())
+END
+answered=$?
+kill $server
+wait $server
+exit $answered
+"""
 
 
 @pytest.fixture(scope="session")
@@ -220,6 +245,13 @@ def test_mlflows_scoring_protocol_gives_the_same_answers(platform, story):
     )
     assert theirs.status_code == 200, theirs.text
     assert theirs.json()["predictions"] == ours["predictions"]
+
+
+def test_mlflows_own_command_serves_the_same_model(installation):
+    """As the article types it, in the scientist's terminal, beside the platform."""
+    done = installation.in_terminal(SCIENTIST, SERVE_BY_MLFLOW.format(port=free_port()))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Red" in done.stdout or "Blue" in done.stdout
 
 
 def test_the_front_page_shows_what_is_in_production(person, screenshot, story):
