@@ -4,8 +4,10 @@ running it offer tests the same handles."""
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -21,6 +23,8 @@ class Installation:
     """Ports of its own, so that it runs beside others; `options` are variables of .env.example."""
 
     way = ""
+    prefix: Sequence[str] = ()
+    """What the launcher is started by: another account, another network."""
 
     def __init__(self, project: str, checkout: Path = REPOSITORY, **options: str) -> None:
         self.project, self.checkout = project, checkout
@@ -34,7 +38,7 @@ class Installation:
     ) -> subprocess.CompletedProcess[str]:
         way = [f"--{self.way}"] if arguments[0] in CHOOSE_A_WAY else []
         program = str(self.checkout / "slipway")
-        return self._run([program, arguments[0], *way, *arguments[1:]], check, timeout)
+        return self._run([*self.prefix, program, arguments[0], *way, *arguments[1:]], check, timeout)
 
     def administrator(self) -> tuple[str, str]:
         """The name and the one-time password, from the lines `name …` and `password …`."""
@@ -133,15 +137,18 @@ class Embedded(Installation):
                 found[process.pid] = environment
         return found
 
-    def service(self, name: str) -> int:
-        """The process that the supervisor started for a service."""
-        supervisor = self.supervisor()
-        (number,) = [
-            number
-            for number, environment in self.processes().items()
-            if environment.get("SLIPWAY_SERVICE") == name and psutil.Process(number).ppid() == supervisor
-        ]
-        return number
+    def up(self) -> str:
+        """The link that logs the administrator in."""
+        return re.search(r"http\S+one-time-login\S+", self.slipway("up").stdout).group()
+
+    def services(self) -> dict[str, int]:
+        """The processes that the supervisor started, by the service's name."""
+        supervisor, found = self.supervisor(), self.processes()
+        return {
+            environment["SLIPWAY_SERVICE"]: number
+            for number, environment in found.items()
+            if "SLIPWAY_SERVICE" in environment and psutil.Process(number).ppid() == supervisor
+        }
 
     def supervisor(self) -> int:
         return int((self.folder / "run/supervisord.pid").read_text())
