@@ -10,6 +10,7 @@ import json
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from infra.embedded.installer import HERE, Work
 from infra.launcher.paths import LOGS, ROOT, STATE
 from infra.launcher.problem import Problem
 from infra.launcher.pythons import follow, make_venv, pip
-from infra.launcher.shell import ask
+from infra.launcher.shell import Background, last_lines
 
 NOTEBOOK = STATE / "venv-notebook"
 TEMPLATE = STATE / "notebook-home"
@@ -26,6 +27,7 @@ MARK = NOTEBOOK / "slipway-lock"
 SINGLEUSER = ROOT / "jupyterhub/singleuser"
 EXAMPLES = ROOT / "jupyterhub/examples"
 PIPELINES = ROOT / "pipelines"
+LEFT_OUT = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
 PROJECT = ("MLproject", "python_env.yaml")
 
 # Run in this environment, and not in that of the services, where their own scripts would.
@@ -62,9 +64,19 @@ def make(platform: Path, platform_mark: str, work: Work) -> None:
     put_over(platform)
     add_programs()
     (NOTEBOOK / "pip.conf").write_text(PIP_SETTINGS, encoding="utf-8")
-    add_slipway(work)
     add_jupyter_settings(platform)
     make_template()
+    # Both import half of everything for the first time: side by side it takes half as long.
+    linking = link_environment()
+    try:
+        add_slipway(work)
+        while linking.status() is None:
+            time.sleep(0.05)
+    finally:
+        linking.end()
+    if linking.status() != 0:
+        said = "\n".join(last_lines(linking.log, 10))
+        raise Problem(f"The project's environment could not be linked:\n{said}")
     MARK.write_text(made_of, encoding="utf-8")
 
 
@@ -110,7 +122,7 @@ def add_slipway(work: Work) -> None:
     """Built from a copy, since the checkout may be read-only, with the setuptools of the lock."""
     with tempfile.TemporaryDirectory(dir=STATE, prefix="slipway-package-") as folder:
         shutil.copy(ROOT / "pyproject.toml", folder)
-        shutil.copytree(PIPELINES, Path(folder) / "pipelines", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(PIPELINES, Path(folder) / "pipelines", ignore=LEFT_OUT)
         for path in Path(folder).rglob("*"):
             path.chmod(path.stat().st_mode | stat.S_IWUSR)
         command = [
@@ -140,12 +152,10 @@ def add_jupyter_settings(platform: Path) -> None:
 
 
 def make_template() -> None:
-    """As jupyterhub/singleuser/Dockerfile: the examples, the project for `mlflow run`, and the link by which
-    MLflow takes this environment for the project's instead of building one.
-    """
+    """As jupyterhub/singleuser/Dockerfile: the examples and the project for `mlflow run`."""
     if TEMPLATE.exists():
         shutil.rmtree(TEMPLATE)
-    shutil.copytree(EXAMPLES, TEMPLATE / "examples")
+    shutil.copytree(EXAMPLES, TEMPLATE / "examples", ignore=LEFT_OUT)
     project = TEMPLATE / "examples/red_blue"
     project.mkdir()
     for name in PROJECT:
@@ -153,8 +163,19 @@ def make_template() -> None:
     for path in (TEMPLATE, *TEMPLATE.rglob("*")):
         path.chmod(path.stat().st_mode | stat.S_IWUSR)
     (TEMPLATE / ".profile").write_text(PROFILE, encoding="utf-8")
-    command = [str(NOTEBOOK / "bin/python"), "-m", "pipelines.red_blue", "link-environment"]
-    environment = {"MLFLOW_ENV_ROOT": str(TEMPLATE / ".mlflow/envs"), "MLFLOW_DISABLE_TELEMETRY": "true"}
-    linked = ask(command, seconds=120, environment={**environment, "PYTHONPATH": "", "PYTHONNOUSERSITE": "1"})
-    if not linked.ok:
-        raise Problem(f"The project's environment could not be linked:\n{linked.last_words()}")
+
+
+def link_environment() -> Background:
+    """Into the template, the link by which MLflow takes this environment for the project's instead of
+    building one.
+    """
+    return Background(
+        [str(NOTEBOOK / "bin/python"), "-m", "pipelines.red_blue", "link-environment"],
+        LOGS / "link-environment.log",
+        {
+            "MLFLOW_ENV_ROOT": str(TEMPLATE / ".mlflow/envs"),
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "PYTHONPATH": str(ROOT),
+            "PYTHONNOUSERSITE": "1",
+        },
+    )
