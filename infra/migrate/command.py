@@ -1,0 +1,175 @@
+"""`./slipway migrate --to docker`, from the first question to the report.
+
+Artifacts and homes go first, database rows last, and each database in one transaction with a mark of its
+own: an interruption at any point leaves nothing half done, and the next run goes on from what is marked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import time
+from typing import NamedTuple
+
+from infra.embedded import environment
+from infra.embedded.down import stop_all
+from infra.embedded.instance import Instance, instance_of
+from infra.launcher import engine, settings, up
+from infra.launcher.lock import only_one
+from infra.launcher.problem import FAILED, PRECONDITION, Problem
+from infra.launcher.progress import Screen, seconds, size
+from infra.migrate import (
+    artifacts,
+    homes,
+    merging,
+    people,
+    predictions,
+    report,
+    source,
+    stores,
+    tracking,
+    visitors,
+)
+from infra.migrate.merging import Stack
+from infra.migrate.names import Names, told
+from infra.migrate.progressing import progress
+from infra.migrate.source import Source
+
+HELP = "take an embedded platform into the Compose stack, and verify it"
+DESCRIPTION = """\
+Takes runs, artifacts, registered models with aliases and stages, users and notebooks of the embedded
+platform into the Compose stack of the same name, which is started if it does not run. Counts, digests and a
+prediction of each model in Production are compared on both sides; the exit status is 0 only if all agree.
+
+The embedded platform is stopped and stays as it is: `./slipway up --embedded` goes back to it. Interrupted,
+the same command goes on. A stack that holds other work is not written to, unless --merge says how.
+
+Not taken: tokens and sessions (people log in anew), running notebooks, caches, and what users installed with
+`pip`, which is for another Python."""
+EXAMPLES = """\
+  ./slipway migrate --to docker                    into a stack in which nobody has worked
+  ./slipway migrate --to docker --merge rename     beside other work: an experiment, a model or a user
+                                                   whose name is taken comes in as NAME-embedded; files
+                                                   come into ~/from-embedded of a home that has some"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--to", choices=["docker"], required=True, help="where to: the Compose stack")
+    parser.add_argument(
+        "--merge",
+        choices=["rename"],
+        help="also into a stack that holds other work; what has the same name is renamed, nothing is joined",
+    )
+    parser.add_argument("--yes", action="store_true", help="ask nothing")
+
+
+class Plan(NamedTuple):
+    """What is to be brought, under which names."""
+
+    source: Source
+    instance: str
+    """The mark of this embedded platform."""
+    names: Names
+    first_administrator: str
+
+
+def run(options: argparse.Namespace, screen: Screen) -> int:
+    chosen = settings.load()
+    instance = instance_of(chosen.project)
+    if not (instance.data / source.DATABASES["tracking"]).exists():
+        raise Problem(
+            f"There is no embedded platform of the name {chosen.project} ({instance.folder}).",
+            "`./slipway up --embedded` starts one; SLIPWAY_HOME and COMPOSE_PROJECT_NAME say which is meant.",
+            PRECONDITION,
+        )
+    engine.look()
+    began = time.monotonic()
+    # Apart from the project's own lock, which `up` takes in between.
+    with only_one(f"{chosen.project}.migrate", "migrate"):
+        environment.ensure(screen)
+        with only_one(chosen.project, "migrate"):
+            taken = stop_and_copy(instance, screen)
+        answers = predictions.expected(taken, progress(screen, "asking the models"))
+        up.run(up.Options(yes=options.yes), screen)
+        with only_one(chosen.project, "migrate"):
+            plan, stack = decide(taken, chosen, options.merge, screen)
+            files = bring_files(plan, stack, screen)
+            counts = bring_rows(plan, stack, screen)
+            waiting = progress(screen, "asking the stack's model server")
+            unequal = predictions.compare(stack.project, plan.names, answers, waiting)
+            missing = merging.differences(merging.look(chosen.project), counts)
+            done = report.Done(taken, plan.names, files, counts, answers, unequal, missing)
+            report.show(done, plan.first_administrator, screen)
+            if not done.wrong:
+                report.note(done)
+                screen.good(
+                    f"All agrees on both sides ({seconds(time.monotonic() - began)}). "
+                    "From now on the stack is the platform."
+                )
+        shutil.rmtree(taken.folder)
+    return FAILED if done.wrong else 0
+
+
+def stop_and_copy(instance: Instance, screen: Screen) -> Source:
+    if stop_all(instance):
+        screen.good(
+            "The embedded platform is stopped; `./slipway up --embedded` would bring it back as it was."
+        )
+    return source.take(instance)
+
+
+def decide(taken: Source, chosen: settings.Settings, merge: str | None, screen: Screen) -> tuple[Plan, Stack]:
+    """Looks into the stack and changes nothing there; a Problem if it holds other work."""
+    stack = merging.look(chosen.project)
+    if not tracking.is_current(taken, stack.tracking):
+        screen.say("Bringing the copy of the tracking database up to date")
+        source.bring_up_to_date(taken)
+    instance = source.identity(taken.instance)
+    names = merging.names_for(taken, stack, instance, chosen.admin_user, merge)
+    for line in told(names):
+        screen.say(f"  Taken already: {line}")
+    return Plan(taken, instance, names, chosen.admin_user), stack
+
+
+def bring_files(plan: Plan, stack: Stack, screen: Screen) -> report.Files:
+    """Artifacts and homes. They go first: rows without their files would be of no use."""
+    wanted = artifacts.digests(plan.source, progress(screen, "reading artifacts"))
+    total = size(artifacts.bytes_of(plan.source, wanted))
+    sent = artifacts.bring(stack.project, plan.source, wanted, progress(screen, "artifacts"))
+    screen.good(
+        f"{len(wanted):,} artifacts ({total}) are in the stack, digests equal; {sent:,} were sent now"
+    )
+    placed = {}
+    for user, home in merging.homes_of(plan.source, stack, plan.names):
+        folder = plan.source.instance.homes / user
+        placed[user] = homes.bring(home, folder, plan.instance, progress(screen, "notebooks"))
+    if placed:
+        screen.good(f"The homes of {', '.join(placed)} are in the stack, digests equal")
+    return report.Files(len(wanted), placed)
+
+
+def bring_rows(plan: Plan, stack: Stack, screen: Screen) -> dict[str, dict[str, int]]:
+    """Rows by table, written and read back equal, of each database; those marked are done already."""
+    parts = {
+        "hub": (stack.hub, people.SERVICE, people.sections(plan.source, stack.hub, plan.names)),
+        "tracking": (
+            stack.tracking,
+            tracking.SERVICE,
+            tracking.sections(plan.source, stack.tracking, plan.names),
+        ),
+        "visitors": (stack.visitors, visitors.SERVICE, visitors.sections(plan.source, plan.names)),
+    }
+    note = {"names": plan.names._asdict(), "source": merging.fingerprint(plan.source)}
+    counts = {}
+    for name, (there, service, sections) in parts.items():
+        mark = there.marks.get(plan.instance)
+        counts[name] = (
+            mark["counts"]
+            if mark
+            else stores.write(
+                stack.project, service, sections, plan.instance, note, progress(screen, f"{name} database")
+            )
+        )
+        words = f"brought at {mark['at']}" if mark else "all written and read back equal"
+        screen.good(f"{name} database: {sum(counts[name].values()):,} rows, {words}")
+    return counts
