@@ -132,6 +132,12 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--pytest", action="append", default=[], help=argparse.SUPPRESS)
     one.set_defaults(command="test")
 
+    from infra.migrate import command as migrate
+
+    one = command("migrate", migrate.HELP, migrate.DESCRIPTION, migrate.EXAMPLES)
+    migrate.add_arguments(one)
+    one.set_defaults(command="migrate")
+
     one = command(
         "install-docker",
         "install a Docker Engine with Compose and Buildx",

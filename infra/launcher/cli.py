@@ -120,6 +120,16 @@ def _logs(options: argparse.Namespace, screen: Screen) -> int:
     return logs.run(options.services, options.follow, options.tail)
 
 
+def _migrate(options: argparse.Namespace, screen: Screen) -> int:
+    from infra.launcher import settings, ways
+    from infra.migrate import command
+
+    status = command.run(options, screen)
+    if status == 0:
+        ways.note(settings.load().project, ways.DOCKER)
+    return status
+
+
 def _test(options: argparse.Namespace, screen: Screen) -> int:
     from infra.launcher import tests
 
@@ -157,6 +167,7 @@ COMMANDS = {
     "down": _down,
     "status": _status,
     "logs": _logs,
+    "migrate": _migrate,
     "test": _test,
     "install-docker": _install_docker,
     "admin-password": _admin_password,

@@ -13,7 +13,9 @@ from infra.launcher import cli
 from infra.launcher.problem import Interrupted, Problem
 
 ROOT = Path(__file__).parents[3]
-COMMANDS = ("up", "down", "status", "logs", "test", "install-docker", "admin-password", "doctor")
+COMMANDS = (
+    "up", "down", "status", "logs", "migrate", "test", "install-docker", "admin-password", "doctor",
+)  # fmt: skip
 
 
 def slipway(
