@@ -31,6 +31,7 @@ def options(environment: Mapping[str, str]) -> list[str]:
         "--api=true",
         "--api.dashboard=false",
         f"--log.level={environment.get('PROXY_LOG_LEVEL') or 'warn'}",
+        "--log.nocolor=true",
         "--global.checknewversion=false",
         "--global.sendanonymoususage=false",
     ]
