@@ -118,8 +118,13 @@ def environment_of_supervisor(
     """What all services get; each one's own variables come with child.py."""
     path = os.pathsep.join([str(environment / "bin"), current.get("PATH", os.defpath)])
     kept = {name: value for name, value in current.items() if OF_THE_MACHINE.fullmatch(name)}
+    # The services speak to one another on this machine, whatever proxy leads out of it.
+    others = current.get("no_proxy") or current.get("NO_PROXY") or ""
+    here = ",".join(filter(None, [others, "localhost", "127.0.0.1"]))
     return {
         **kept,
+        "no_proxy": here,
+        "NO_PROXY": here,
         "PATH": path,
         "PYTHONPATH": str(ROOT),
         # Packages that the account installed for itself are not the platform's.

@@ -28,6 +28,7 @@ def test_services_do_not_inherit_what_an_account_has_set_for_itself():
         "HOME": "/home/ada",
         "LANG": "C.UTF-8",
         "https_proxy": "http://proxy:3128",
+        "NO_PROXY": "intranet",
         "PATH": "/usr/bin",
         "PYTHONPATH": "/home/ada/lib",
         "VIRTUAL_ENV": "/home/ada/venv",
@@ -38,6 +39,7 @@ def test_services_do_not_inherit_what_an_account_has_set_for_itself():
     given = supervisor.environment_of_supervisor(Instance("slipway", Path("/i")), Path("/venv"), current)
     assert given["HOME"] == "/home/ada"
     assert given["https_proxy"] == "http://proxy:3128"
+    assert given["no_proxy"] == "intranet,localhost,127.0.0.1"
     assert given["PATH"] == "/venv/bin:/usr/bin"
     assert given["SLIPWAY_INSTANCE"] == "/i"
     assert not {"MLFLOW_TRACKING_URI", "AWS_SECRET_ACCESS_KEY", "VIRTUAL_ENV", "SLIPWAY_SERVICE"} & set(given)
