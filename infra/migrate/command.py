@@ -89,25 +89,35 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
         environment.ensure(screen)
         with only_one(chosen.project, "migrate"):
             taken = stop_and_copy(instance, screen)
-        answers = predictions.expected(taken, progress(screen, "asking the models"))
-        up.run(up.Options(yes=options.yes), screen)
-        with only_one(chosen.project, "migrate"):
-            plan, stack = decide(taken, chosen, options.merge, screen)
-            files = bring_files(plan, stack, screen)
-            counts = bring_rows(plan, stack, screen)
-            waiting = progress(screen, "asking the stack's model server")
-            unequal = predictions.compare(stack.project, plan.names, answers, waiting)
-            missing = merging.differences(merging.look(chosen.project), counts)
-            done = report.Done(taken, plan.names, files, counts, answers, unequal, missing)
-            report.show(done, plan.first_administrator, screen)
-            if not done.wrong:
-                report.note(done)
-                screen.good(
-                    f"All agrees on both sides ({seconds(time.monotonic() - began)}). "
-                    "From now on the stack is the platform."
-                )
-        shutil.rmtree(taken.folder)
-    return FAILED if done.wrong else 0
+        try:
+            done = bring(taken, chosen, options, screen)
+        finally:
+            shutil.rmtree(taken.folder)
+    if done.wrong:
+        return FAILED
+    took = seconds(time.monotonic() - began)
+    screen.good(f"All agrees on both sides ({took}). From now on the stack is the platform.")
+    return 0
+
+
+def bring(
+    taken: Source, chosen: settings.Settings, options: argparse.Namespace, screen: Screen
+) -> report.Done:
+    """Starts the stack, brings everything into it and compares."""
+    answers = predictions.expected(taken, progress(screen, "asking the models"))
+    up.run(up.Options(yes=options.yes), screen)
+    with only_one(chosen.project, "migrate"):
+        plan, stack = decide(taken, chosen, options.merge, screen)
+        files = bring_files(plan, stack, screen)
+        counts = bring_rows(plan, stack, screen)
+        waiting = progress(screen, "asking the stack's model server")
+        unequal = predictions.compare(stack.project, plan.names, answers, waiting)
+        missing = merging.differences(merging.look(chosen.project), counts)
+        done = report.Done(taken, plan.names, files, counts, answers, unequal, missing)
+        report.show(done, plan.first_administrator, screen)
+        if not done.wrong:
+            report.note(done)
+    return done
 
 
 def stop_and_copy(instance: Instance, screen: Screen) -> Source:

