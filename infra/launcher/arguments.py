@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from infra.migrate import arguments as migrate
+
 
 def split_extra(arguments: Sequence[str]) -> list[str]:
     """`-- ARGS` of `test` are kept together in one option, which argparse would otherwise take apart."""
@@ -131,8 +133,6 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("-k", dest="expression", default="", metavar="EXPR", help="pytest's -k")
     one.add_argument("--pytest", action="append", default=[], help=argparse.SUPPRESS)
     one.set_defaults(command="test")
-
-    from infra.migrate import command as migrate
 
     one = command("migrate", migrate.HELP, migrate.DESCRIPTION, migrate.EXAMPLES)
     migrate.add_arguments(one)
