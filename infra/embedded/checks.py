@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path
 
 from infra.embedded import environment, installer, supervisor
@@ -16,6 +17,8 @@ from infra.launcher.settings import Settings
 
 # With the environment made, what is left to grow is data; less than this stops SQLite.
 DISK = GIB / 4
+# The length of a socket's address on macOS.
+SOCKET_BYTES = 103
 # What the services take at rest, with room for one notebook.
 MEMORY = 2 * GIB
 FORBIDDEN = {
@@ -29,6 +32,7 @@ OPTIONS_OF_DOCKER = ("SITE_ADDRESS", "OIDC_CLIENT_ID", "S3_ENDPOINT_URL", "ARTIF
 def run(chosen: Settings, instance: Instance) -> list[Check]:
     checks = [
         folders_can_be_used(ROOT, STATE),
+        socket_can_be_made(instance),
         only_this_machine(chosen),
         port_is_free(chosen, instance),
         enough_disk(instance.folder),
@@ -52,6 +56,19 @@ def folders_can_be_used(checkout: Path, home: Path) -> Check:
             if re.search(sign, str(folder)):
                 return Check("folders", BAD, f"{name} is {folder}: {why}.", "Choose another folder.")
     return Check("folders", GOOD, f"data in {home}")
+
+
+def socket_can_be_made(instance: Instance) -> Check:
+    """Linux has a short name for any folder; elsewhere the address is the path, with a process's number."""
+    path = instance.folder / supervisor.SOCKET
+    if sys.platform == "linux" or len(os.fsencode(path)) + len(".1234567") <= SOCKET_BYTES:
+        return Check("socket", GOOD, "the supervisor's socket can be made")
+    return Check(
+        "socket",
+        BAD,
+        f"The path {path} is too long for a socket on this system.",
+        "Set SLIPWAY_HOME to a folder with a shorter path.",
+    )
 
 
 def only_this_machine(chosen: Settings) -> Check:

@@ -13,6 +13,7 @@ import os
 import re
 import socket
 import subprocess
+import sys
 import time
 import xmlrpc.client
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +25,9 @@ from infra.launcher.paths import ROOT
 from infra.launcher.problem import Problem
 
 SOCKET = "run/supervisor.sock"
+# A socket's address may have some hundred bytes, and the supervisor makes an absolute one of it. This one is
+# short wherever the instance is.
+ITS_SOCKET = f"/proc/self/cwd/{SOCKET}" if sys.platform == "linux" else SOCKET
 CONFIGURATION = "run/supervisord.conf"
 ITS_LOG = "logs/supervisor.log"
 # Variables that say how this machine and its network are; others, such as an account's own MLFLOW_* or AWS_*,
@@ -49,7 +53,7 @@ childlogdir = logs
 umask = 077
 
 [unix_http_server]
-file = {SOCKET}
+file = {ITS_SOCKET}
 chmod = 0600
 
 [rpcinterface:supervisor]
@@ -195,7 +199,7 @@ def _child(info: Mapping[str, Any]) -> Child:
 
 @contextlib.contextmanager
 def _speaking(instance: Instance) -> Iterator[xmlrpc.client.ServerProxy]:
-    """A socket's address may have some hundred bytes only, so it is named from the folder it is in."""
+    """For the sake of its length the socket is named from the folder it is in."""
     if not instance.folder.is_dir():
         raise FileNotFoundError(str(instance.folder))
     before = os.getcwd()
