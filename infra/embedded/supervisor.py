@@ -45,6 +45,7 @@ NO_ANSWER = (OSError, http.client.HTTPException, xmlrpc.client.Error)
 HEADER = f"""\
 [supervisord]
 nodaemon = true
+silent = true
 logfile = {ITS_LOG}
 logfile_maxbytes = 1MB
 logfile_backups = 1
@@ -106,7 +107,7 @@ def start(instance: Instance, names: Sequence[str], environment: Path) -> subpro
     first = instance.logs / "supervisor-start.log"
     with first.open("wb") as log:
         return subprocess.Popen(
-            [str(environment / "bin" / "python"), "-m", "supervisor.supervisord", "-c", CONFIGURATION],
+            [str(environment / "bin" / "python"), "-m", "infra.embedded.supervising", "-c", CONFIGURATION],
             cwd=instance.folder,
             env=environment_of_supervisor(instance, environment, os.environ),
             stdin=subprocess.DEVNULL,
