@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 import psutil
 import pytest
 
@@ -93,9 +91,7 @@ def test_down_after_the_supervisor_was_killed_ends_notebooks_too(installation, p
     installation.kill(installation.supervisor())
     installation.slipway("down")
     assert installation.running() == []
-    for database in ("hub/jupyterhub.sqlite", "mlflow/mlflow.db", "serving/visitors.db"):
-        with sqlite3.connect(installation.folder / "data" / database) as connection:
-            assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert installation.damaged_databases() == []
     installation.up()
     assert eventually(lambda: person.predicts().status_code == 200, A_RESTART)
     person.starts_a_server()

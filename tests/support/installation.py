@@ -3,9 +3,11 @@ running it offer tests the same handles."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -152,6 +154,15 @@ class Embedded(Installation):
 
     def supervisor(self) -> int:
         return int((self.folder / "run/supervisord.pid").read_text())
+
+    def damaged_databases(self) -> list[str]:
+        """What SQLite finds wrong with any of them."""
+        found = []
+        for path in (self.folder / "data").glob("*/*"):
+            if path.suffix in (".db", ".sqlite"):
+                with contextlib.closing(sqlite3.connect(path)) as database:
+                    found += [row[0] for row in database.execute("PRAGMA integrity_check") if row[0] != "ok"]
+        return found
 
     def kill(self, number: int) -> None:
         os.kill(number, signal.SIGKILL)
