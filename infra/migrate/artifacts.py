@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
@@ -27,12 +28,14 @@ def digests(source: Source, progress: Progress) -> dict[str, str]:
 
 def bring(project: str, source: Source, wanted: dict[str, str], progress: Progress) -> int:
     """Sends what is missing, then compares all of it; the number of files that were sent."""
+    progress("looking at what the stack has")
     there = digests_there(project, wanted)
     missing = [path for path, value in wanted.items() if there.get(path) != value]
     if missing:
         in_service(
             project, "mlflow", "artifacts", "put", feed=lambda pipe: send(source, missing, pipe, progress)
         )
+        progress("comparing digests")
         there = digests_there(project, wanted)
     unequal = [path for path, value in wanted.items() if there.get(path) != value]
     if unequal:
@@ -52,13 +55,34 @@ def digests_there(project: str, wanted: dict[str, str]) -> dict[str, str]:
 
 
 def send(source: Source, paths: list[str], pipe: IO[bytes], progress: Progress) -> None:
-    sent = 0
+    begun = sent = 0
+
+    def tell(count: int) -> None:
+        nonlocal sent
+        sent += count
+        progress(f"{begun:,} of {len(paths):,} files, {size(sent)}")
+
     with tarfile.open(fileobj=pipe, mode="w|") as archive:
-        for count, path in enumerate(paths, 1):
-            file = source.artifacts / path
-            archive.add(file, arcname=path, recursive=False)
-            sent += file.stat().st_size
-            progress(f"{count:,} of {len(paths):,} files, {size(sent)}")
+        for path in paths:
+            begun += 1
+            member = archive.gettarinfo(str(source.artifacts / path), arcname=path)
+            # One that has a second name is a file like any other there.
+            member.type, member.linkname = tarfile.REGTYPE, ""
+            member.size = (source.artifacts / path).stat().st_size
+            with (source.artifacts / path).open("rb") as file:
+                archive.addfile(member, Counted(file, tell))
+
+
+class Counted:
+    """A file that tells how much of it is read."""
+
+    def __init__(self, file: IO[bytes], tell: Callable[[int], None]) -> None:
+        self._file, self._tell = file, tell
+
+    def read(self, count: int = -1) -> bytes:
+        data = self._file.read(count)
+        self._tell(len(data))
+        return data
 
 
 def bytes_of(source: Source, paths: dict[str, str]) -> int:

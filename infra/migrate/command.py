@@ -132,7 +132,7 @@ def bring_files(plan: Plan, stack: Stack, screen: Screen) -> report.Files:
 
 
 def bring_rows(plan: Plan, stack: Stack, screen: Screen) -> dict[str, dict[str, int]]:
-    """Rows by table, written and read back equal, of each database; those marked are done already."""
+    """Rows by table, written and equal, of each database; those marked are done already."""
     parts = {
         "hub": (stack.hub, people.SERVICE, people.sections(plan.source, stack.hub, plan.names)),
         "tracking": (
@@ -153,6 +153,6 @@ def bring_rows(plan: Plan, stack: Stack, screen: Screen) -> dict[str, dict[str, 
                 stack.project, service, sections, plan.instance, note, progress(screen, f"{name} database")
             )
         )
-        words = f"brought at {mark['at']}" if mark else "all written and read back equal"
+        words = f"brought at {mark['at']}" if mark else "all written and compared"
         screen.good(f"{name} database: {sum(counts[name].values()):,} rows, {words}")
     return counts

@@ -38,36 +38,39 @@ def look(project: str) -> Stack:
 def names_for(
     source: Source, stack: Stack, instance: str, first_administrator: str, merge: str | None
 ) -> Names:
-    """Those that an earlier run chose, where it has come that far; a Problem where there is other work and
-    nobody has said how to merge."""
-    marks = [there.marks.get(instance) for there in (stack.hub, stack.tracking, stack.visitors)]
-    earlier = next((mark for mark in marks if mark), None)
-    if earlier:
-        require_unchanged(source, earlier)
-        return Names(**earlier["names"])
-    found = other_work(source, stack, instance, first_administrator)
-    if not found:
-        return Names()
-    if merge is None:
+    """What an earlier run brought keeps the names it came under; the rest is decided now. A Problem where there
+    is other work and nobody has said how to merge."""
+    hub, tracked = stack.hub.marks.get(instance), stack.tracking.marks.get(instance)
+    for mark in (hub, tracked):
+        if mark:
+            require_unchanged(source, mark)
+    of_hub = [] if hub else people.other_work(stack.hub, first_administrator)
+    of_tracking = [] if tracked else tracking.other_work(stack.tracking)
+    files = [] if hub else taken_homes(source, stack, instance)
+    if (of_hub or of_tracking or files) and merge is None:
         raise Problem(
-            "The stack holds other work: " + "; ".join(found) + ". Nothing was written into it.",
+            "The stack holds other work: " + "; ".join([*of_tracking, *of_hub, *files]) + ". "
+            "Nothing was written into it.",
             "Run it with `--merge rename`, which brings yours in beside that, under other names where one is "
             "taken; or `./slipway up --embedded` to go on as before.",
             PRECONDITION,
         )
-    models = tracking.names_for(source, stack.tracking)
-    return models._replace(users=people.names_for(source, stack.hub).users)
+    names = tracking.names_for(source, stack.tracking) if of_tracking else Names()
+    if tracked:
+        names = Names(**tracked["names"])
+    users = people.names_for(source, stack.hub).users if of_hub else {}
+    return names._replace(users=hub["names"]["users"] if hub else users)
 
 
-def other_work(source: Source, stack: Stack, instance: str, first_administrator: str) -> list[str]:
-    found = tracking.other_work(stack.tracking) + people.other_work(stack.hub, first_administrator)
-    files = []
+def taken_homes(source: Source, stack: Stack, instance: str) -> list[str]:
+    """Homes of the stack that have files which this instance has not brought, in words."""
+    users = []
     for user, home in homes_of(source, stack, Names()):
         if home.exists():
             there = home.look(instance)
             if there["has_files"] and there["brought"] is None and there["state"] != "settling":
-                files.append(user)
-    return found + ([f"files in the homes of {', '.join(files)}"] if files else [])
+                users.append(user)
+    return [f"files in the homes of {', '.join(users)}"] if users else []
 
 
 def homes_of(source: Source, stack: Stack, names: Names) -> Iterator[tuple[str, Home]]:

@@ -37,7 +37,7 @@ class Done(NamedTuple):
     names: Names
     files: Files
     counts: Mapping[str, Mapping[str, int]]
-    """Rows by database and table, written and read back equal."""
+    """Rows by database and table, written and equal."""
     answers: Sequence[Expected]
     unequal: Mapping[str, str]
     """By model, what its prediction in the stack is instead."""

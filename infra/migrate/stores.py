@@ -60,7 +60,7 @@ def write(
     note: Mapping[str, Any],
     progress: Progress,
 ) -> dict[str, int]:
-    """All in one transaction, with the mark; the number of rows written and read back equal, by table."""
+    """All in one transaction, with the mark; the number of rows written and equal, by table."""
 
     def feed(stream: IO[bytes]) -> None:
         for line in lines(sections, instance, note, progress):
