@@ -38,8 +38,8 @@ def look(project: str) -> Stack:
 def names_for(
     source: Source, stack: Stack, instance: str, first_administrator: str, merge: str | None
 ) -> Names:
-    """What an earlier run brought keeps the names it came under; the rest is decided now. A Problem where there
-    is other work and nobody has said how to merge."""
+    """What an earlier run brought keeps the names it came under; the rest is decided now. A Problem where
+    there is other work and nobody has said how to merge."""
     hub, tracked = stack.hub.marks.get(instance), stack.tracking.marks.get(instance)
     for mark in (hub, tracked):
         if mark:
