@@ -5,13 +5,12 @@ else.
 from __future__ import annotations
 
 import shutil
-import sys
 
 from infra.embedded import leftovers, supervisor
 from infra.embedded.instance import Instance, instance_of
 from infra.launcher import settings
+from infra.launcher.down import confirm
 from infra.launcher.lock import only_one
-from infra.launcher.problem import PRECONDITION, Problem
 from infra.launcher.progress import Screen
 
 
@@ -21,7 +20,7 @@ def run(with_data: bool, yes: bool, screen: Screen) -> int:
     with only_one(instance.project, "down"):
         doomed = with_data and instance.exists()
         if doomed and not yes:
-            confirm(instance, screen)
+            confirm(instance.project, [str(instance.folder)], screen)
         was_running = stop_all(instance)
         if doomed:
             delete(instance)
@@ -44,20 +43,3 @@ def delete(instance: Instance) -> None:
     for folder in instance.secrets.glob("*/"):
         folder.chmod(0o700)
     shutil.rmtree(instance.folder)
-
-
-def confirm(instance: Instance, screen: Screen) -> None:
-    """Asks for the project's name; anything else is a Problem and nothing is deleted."""
-    screen.say(f"This deletes {instance.folder}, for good: accounts, notebooks, runs, models, secrets.")
-    if not sys.stdin.isatty():
-        raise Problem(
-            "Nobody is there to confirm it.",
-            "Say so beforehand: `./slipway down --volumes --yes`.",
-            PRECONDITION,
-        )
-    try:
-        typed = input(f"Type {instance.project} to delete them: ").strip()
-    except EOFError:
-        typed = ""
-    if typed != instance.project:
-        raise Problem("That is not the project's name; nothing was deleted.", status=PRECONDITION)
