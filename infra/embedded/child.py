@@ -28,10 +28,10 @@ def end_with_the_supervisor() -> None:
     """A supervisor that is killed cannot stop its children; Linux can do it in its place (prctl(2),
     PR_SET_PDEATHSIG). Elsewhere the next start or `down` ends them."""
     if sys.platform == "linux":
-        parent = os.getppid()
+        supervisor = int(Path("run/supervisord.pid").read_text())
         pr_set_pdeathsig = 1
         ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGTERM)
-        if os.getppid() != parent:
+        if os.getppid() != supervisor:  # it was killed before that
             sys.exit("the supervisor has ended")
 
 

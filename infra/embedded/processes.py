@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import psutil
 
@@ -19,7 +20,9 @@ PATIENCE = 15.0
 
 def main(order: str, instance: str) -> int:
     if order == "stop":
-        end(of_instance(instance))
+        # Those that the first were about to start, and then those.
+        for _ in range(3):
+            end(of_instance(instance))
     print(json.dumps([describe(one) for one in of_instance(instance)]))
     return 0
 
@@ -48,12 +51,29 @@ def end(doomed: Iterable[psutil.Process]) -> None:
             waiting.append(process)
         except psutil.Error:
             continue
-    for process in psutil.wait_procs(waiting, timeout=PATIENCE)[1]:
+    stubborn = still_there(waiting, PATIENCE)
+    for process in stubborn:
         try:
             process.kill()
         except psutil.Error:
             continue
-    psutil.wait_procs(waiting, timeout=PATIENCE)
+    still_there(stubborn, PATIENCE)
+
+
+def still_there(processes: Sequence[psutil.Process], patience: float) -> list[psutil.Process]:
+    """Those that have not ended within so many seconds."""
+    deadline = time.monotonic() + patience
+    while (left := [one for one in processes if runs(one)]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return left
+
+
+def runs(process: psutil.Process) -> bool:
+    """False too for one that has ended and that its parent has not noticed yet."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def describe(process: psutil.Process) -> dict[str, object]:

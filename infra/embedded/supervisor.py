@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 from infra.embedded.instance import Instance
 from infra.launcher.paths import ROOT
 from infra.launcher.problem import Problem
+from infra.launcher.shell import begin
 
 SOCKET = "run/supervisor.sock"
 # A socket's address may have some hundred bytes, and the supervisor makes an absolute one of it. This one is
@@ -106,14 +107,13 @@ def start(instance: Instance, names: Sequence[str], environment: Path) -> subpro
     (instance.folder / CONFIGURATION).write_text(configuration(names))
     first = instance.logs / "supervisor-start.log"
     with first.open("wb") as log:
-        return subprocess.Popen(
+        return begin(
             [str(environment / "bin" / "python"), "-m", "infra.embedded.supervising", "-c", CONFIGURATION],
             cwd=instance.folder,
             env=environment_of_supervisor(instance, environment, os.environ),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
         )
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import http.client
 import signal
+import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -86,12 +87,13 @@ def start(instance: Instance, wanted: Sequence[Service], timeout: float, screen:
     began = time.monotonic()
     stores.ensure(instance, wanted, screen)
     instance.write_note("services", services.as_note(wanted))
+    process = None
     try:
         process = supervisor.start(instance, [one.name for one in wanted], environment.PLATFORM)
         wait(instance, wanted, timeout, screen, ended=lambda: process.poll() is not None)
     except (Problem, Interrupted):
         screen.clear()
-        put_back(instance, screen)
+        put_back(instance, process, screen)
         raise
     screen.good(f"Slipway is up ({seconds(time.monotonic() - began)})")
 
@@ -163,12 +165,16 @@ def failure(instance: Instance, states: Sequence[State], what: str) -> Problem:
     )
 
 
-def put_back(instance: Instance, screen: Screen) -> None:
+def put_back(instance: Instance, process: subprocess.Popen[bytes] | None, screen: Screen) -> None:
     """Stops what this start has started. A second Ctrl-C does not cut it short."""
     screen.say("Stopping what was started (data and logs are kept) …")
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     old: Mapping = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
     try:
+        # One that does not listen yet has no services yet. Asked to end now, it would start them first.
+        if process and not is_running(instance):
+            process.kill()
+            process.wait()
         stop_all(instance)
     finally:
         for number, handler in old.items():

@@ -7,12 +7,13 @@ import contextlib
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from infra.launcher.paths import ROOT
-from infra.launcher.problem import Interrupted, Problem
+from infra.launcher.problem import Interrupted, Problem, raise_interrupted
 
 
 class Answer(NamedTuple):
@@ -134,6 +135,37 @@ def last_lines(path: Path, count: int) -> list[str]:
     return [line for line in text.splitlines() if line.strip()][-count:]
 
 
+def begin(command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
+    """subprocess.Popen in a session of its own. An interruption in the midst of it is raised once the program
+    can be killed, which has done nothing yet; it would run on, known to nobody.
+    """
+    came: list[int] = []
+    held = [
+        number
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is raise_interrupted and _in_main_thread()
+    ]
+    for number in held:
+        signal.signal(number, lambda number, _frame: came.append(number))
+    process = None
+    try:
+        process = subprocess.Popen(command, start_new_session=True, **options)
+    finally:
+        for number in held:
+            signal.signal(number, raise_interrupted)
+        if came:
+            if process:
+                process.kill()
+                process.wait()
+            raise Interrupted(came[0])
+    return process
+
+
+def _in_main_thread() -> bool:
+    """Only there may signals be handled."""
+    return threading.current_thread() is threading.main_thread()
+
+
 def _start(
     command: Sequence[str],
     out: int | IO[bytes],
@@ -141,7 +173,7 @@ def _start(
     environment: Mapping[str, str] | None,
     hold: int | None = None,
 ) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
+    return begin(
         command,
         cwd=ROOT,
         env=_environment(environment),
@@ -149,7 +181,6 @@ def _start(
         stdout=out,
         stderr=err,
         pass_fds=() if hold is None else (hold,),
-        start_new_session=True,
     )
 
 

@@ -12,7 +12,6 @@ from infra.embedded import supervisor, up
 from infra.embedded.instance import Instance
 from infra.embedded.services import Service
 from infra.embedded.supervisor import Child
-from infra.launcher.paths import ROOT, STATE
 from infra.launcher.services import FAILED, WAITING, WORKING
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 
+import psutil
 import pytest
 
 from infra.launcher import shell
-from infra.launcher.problem import Interrupted, Problem
+from infra.launcher.problem import Interrupted, Problem, raise_interrupted
 
 
 def python(code: str) -> list[str]:
@@ -68,6 +70,25 @@ def is_alive(number: int) -> bool:
             return file.read().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_an_interruption_while_a_program_is_started_ends_it(interruptible):
+    before = psutil.Process().children()
+    with pytest.raises(Interrupted):
+        shell.begin(
+            python("import time; time.sleep(60)"),
+            preexec_fn=lambda: os.kill(os.getppid(), signal.SIGINT),
+        )
+    assert psutil.Process().children() == before
+    assert signal.getsignal(signal.SIGINT) is raise_interrupted
+
+
+@pytest.fixture
+def interruptible():
+    """Ctrl-C as the launcher takes it."""
+    before = signal.signal(signal.SIGINT, raise_interrupted)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def test_a_background_program_is_watched_and_ended(tmp_path):
