@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -45,6 +47,7 @@ class Processes:
             cwd=self.folder,
             stdout=log,
             stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         self.running.append(process)
         return process
@@ -75,6 +78,9 @@ class Processes:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        # What it has started itself and not stopped, such as the real Node behind the wheel's `node`.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         if process in self.running:
             self.running.remove(process)
 
