@@ -83,7 +83,13 @@ class Newcomer(Embedded):
 
 
 def of_the_account() -> list[str]:
-    return [one.name() for one in psutil.process_iter() if one.uids().real == UID]
+    """What it runs, once programs that have been asked to end have done so."""
+    eventually(lambda: not names(), 5, pause=0.05)
+    return names()
+
+
+def names() -> list[str]:
+    return [one.name() for one in psutil.process_iter(["uids"]) if one.info["uids"].real == UID]
 
 
 @pytest.fixture(scope="module")

@@ -3,15 +3,16 @@ client do, without starting either."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from unittest import mock
 
 import httpx
 from click.testing import CliRunner
 from tornado.httpclient import HTTPRequest
-from tornado.ioloop import IOLoop
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from pipelines.cli import main as slipway_command
@@ -91,12 +92,9 @@ class Kernel:
         self.person, self.path = person, f"/user/{person.name}/api/kernels/{number}/channels"
 
     def runs(self, code: str) -> str:
-        """What the cell prints."""
-        loop = IOLoop(make_current=False)
-        try:
-            return loop.run_sync(lambda: self._run(code), timeout=60)
-        finally:
-            loop.close()
+        """What the cell prints. In a thread of its own, since Playwright's loop holds this one."""
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(lambda: asyncio.run(asyncio.wait_for(self._run(code), 60))).result()
 
     async def _run(self, code: str) -> str:
         request = HTTPRequest(
