@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import psutil
 import pytest
 
@@ -59,6 +61,24 @@ def answers(ask, person) -> bool:
         return ask(person).status_code == 200
     except OSError:
         return False
+
+
+def test_a_killed_hub_leaves_no_helper_behind(installation):
+    assert len(helpers(installation)) == 1
+    (before,) = helpers(installation)
+    installation.kill(installation.services()["hub"])
+    assert eventually(lambda: helpers(installation) - {before}, A_RESTART)
+    assert before not in helpers(installation)
+
+
+def helpers(installation) -> set[int]:
+    """What stops unused notebooks, started by the hub."""
+    found = set()
+    for number in installation.processes():
+        with contextlib.suppress(psutil.Error):
+            if "jupyterhub_idle_culler" in psutil.Process(number).cmdline():
+                found.add(number)
+    return found
 
 
 def test_a_killed_supervisor_leaves_no_port_held_and_the_next_up_finds_everything(

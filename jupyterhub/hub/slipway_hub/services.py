@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -43,6 +44,8 @@ def stop_unused_notebooks(c: Any, idle_seconds: int) -> None:
                 f"--timeout={idle_seconds}",
                 f"--cull-every={every}",
             ],
+            # JupyterHub hands nothing on. By these marks, whatever a killed hub has left is found.
+            "environment": {name: value for name, value in os.environ.items() if name.startswith("SLIPWAY_")},
             "display": False,
         }
     )
