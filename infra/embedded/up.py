@@ -30,6 +30,8 @@ from infra.launcher.shell import last_lines
 
 LOG_LINES = 15
 LINK_SECONDS = 900
+# A service may lose a race at start; one that was another process this often will not make it.
+STARTS_THAT_ARE_TOO_MANY = 6
 
 
 class Options(NamedTuple):
@@ -107,8 +109,17 @@ def wait(
 ) -> None:
     """Until every service answers; a Problem if one fails for good, or none may within `timeout` seconds."""
     watch, deadline = Watch(screen), time.monotonic() + timeout
+    seen: dict[str, set[int]] = {one.name: set() for one in wanted}
     while True:
-        states = states_of(wanted, supervisor.children(instance))
+        children = supervisor.children(instance)
+        for child in children or ():
+            seen[child.name].add(child.pid)
+        states = [
+            state._replace(phase=FAILED, words="crashes again and again")
+            if len(seen[state.service]) > STARTS_THAT_ARE_TOO_MANY
+            else state
+            for state in states_of(wanted, children)
+        ]
         watch.update(states)
         if all_well(states):
             watch.finish(states)

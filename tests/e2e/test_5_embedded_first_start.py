@@ -17,7 +17,8 @@ from typing import IO
 import psutil
 import pytest
 
-from tests.support.installation import REPOSITORY, Embedded
+from tests.support.checkout import copy
+from tests.support.installation import Embedded
 from tests.support.person import Person
 from tests.support.processes import eventually
 
@@ -103,18 +104,12 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def newcomer(folder) -> Iterator[Newcomer]:
-    checkout = cloned(folder / "Ein Ordner mit Ümläuten" / "slipway 試")
+    checkout = copy(folder / "Ein Ordner mit Ümläuten" / "slipway 試")
     for path in (checkout.parent, checkout, *checkout.rglob("*")):
         os.chown(path, UID, UID, follow_symlinks=False)
     newcomer = Newcomer(folder, checkout)
     yield newcomer
     newcomer.slipway("down", check=False)
-
-
-def cloned(checkout: Path) -> Path:
-    command = ["git", "clone", "--quiet", "--no-hardlinks", str(REPOSITORY), str(checkout)]
-    subprocess.run(command, check=True)
-    return checkout
 
 
 @pytest.mark.parametrize("phase", PHASES)
@@ -154,7 +149,7 @@ def test_then_a_model_is_trained_and_predicts(newcomer):
 
 
 def test_a_checkout_that_cannot_be_written_works_with_slipway_home_elsewhere(folder, newcomer):
-    checkout, home = cloned(folder / "of-root"), folder / "elsewhere"
+    checkout, home = copy(folder / "of-root"), folder / "elsewhere"
     subprocess.run(["chmod", "-R", "a-w,a+rX", str(checkout)], check=True)
     home.mkdir()
     for name in ("venv-platform", "venv-notebook", "notebook-home"):
