@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
+import httpx
 import psutil
 import pytest
 
@@ -59,7 +60,7 @@ def test_a_killed_service_comes_back_and_nothing_else_is_restarted(installation,
 def answers(ask, person) -> bool:
     try:
         return ask(person).status_code == 200
-    except OSError:
+    except httpx.HTTPError:  # nobody listens yet
         return False
 
 
