@@ -7,20 +7,16 @@ from collections.abc import Sequence
 from infra.embedded.instance import instance_of
 from infra.embedded.services import NAMES
 from infra.launcher import settings
+from infra.launcher.logs import check_names, check_tail
 from infra.launcher.problem import PRECONDITION, Problem
 from infra.launcher.shell import show
 
 
 def run(services: Sequence[str], follow: bool, tail: str) -> int:
-    """Prints them on this terminal; an unknown service is a Problem that lists the known ones."""
-    if tail != "all" and not tail.isdigit():
-        raise Problem(f"--tail is {tail!r}; it must be a number of lines or `all`.", status=PRECONDITION)
+    """Prints them on this terminal."""
+    check_tail(tail)
     known = [*NAMES, "supervisor"]
-    for name in services:
-        if name not in known:
-            raise Problem(
-                f"There is no service {name}.", f"The services are: {', '.join(known)}.", PRECONDITION
-            )
+    check_names(services, known)
     instance = instance_of(settings.load().project)
     files = [instance.logs / f"{name}.log" for name in services or known]
     there = [str(file) for file in files if file.exists()]

@@ -9,15 +9,23 @@ from infra.launcher.problem import PRECONDITION, Problem
 
 
 def run(services: Sequence[str], follow: bool, tail: str) -> int:
-    """Prints them on this terminal; an unknown service is a Problem that lists the known ones."""
-    if tail != "all" and not tail.isdigit():
-        raise Problem(f"--tail is {tail!r}; it must be a number of lines or `all`.", status=PRECONDITION)
+    """Prints them on this terminal."""
+    check_tail(tail)
     chosen = settings.load()
     engine.look()
-    known = [service.name for service in compose.plan(chosen.project).services]
+    check_names(services, [service.name for service in compose.plan(chosen.project).services])
+    return compose.show_logs(chosen.project, services, follow, tail)
+
+
+def check_tail(tail: str) -> None:
+    if tail != "all" and not tail.isdigit():
+        raise Problem(f"--tail is {tail!r}; it must be a number of lines or `all`.", status=PRECONDITION)
+
+
+def check_names(services: Sequence[str], known: Sequence[str]) -> None:
+    """An unknown service is a Problem that lists the known ones."""
     for name in services:
         if name not in known:
             raise Problem(
                 f"There is no service {name}.", f"The services are: {', '.join(known)}.", PRECONDITION
             )
-    return compose.show_logs(chosen.project, services, follow, tail)
