@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from infra.launcher.paths import STATE
 
-CONSUMERS = ("hub", "proxy", "auth", "mlflow", "serving")
+CONSUMERS = ("gateway", "auth", "portal", "proxy", "hub", "mlflow", "serving")
 """Services with secrets of their own."""
 
 
@@ -57,7 +57,7 @@ class Instance(NamedTuple):
         """Makes the folders, for this account alone."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o700)
-        folders = ["hub", "mlflow/artifacts", "serving/cache", "homes", "login-links", "secrets"]
+        folders = ["hub", "auth", "mlflow/artifacts", "serving/cache", "homes", "login-links", "secrets"]
         for folder in (self.run, self.run / "caddy", self.logs, *(self.data / name for name in folders)):
             folder.mkdir(parents=True, exist_ok=True)
 

@@ -98,6 +98,7 @@ Parts = tuple
 def gateway(chosen: Settings, instance: Instance, port: Mapping[str, int]) -> Parts:
     config = str(ROOT / "services/gateway/Caddyfile")
     variables = {
+        **secrets(instance, "gateway"),
         "SITE_ADDRESS": f"http://:{chosen.http_port}",
         "NOTEBOOKS_ADDRESS": f"http://:{port['notebooks']}",
         "GATEWAY_BIND": HOST,
@@ -118,6 +119,8 @@ def auth(chosen: Settings, instance: Instance, port: Mapping[str, int]) -> Parts
         **secrets(instance, "auth"),
         "PUBLIC_URL": chosen.public_url,
         "HUB_API_URL": f"http://{HOST}:{port['hub']}/hub/api",
+        "AUTH_DATABASE_URL": sqlite(instance.data / "auth/keys.db"),
+        "AUTH_MLFLOW_URL": f"http://{HOST}:{port['mlflow']}/mlflow",
         "AUTH_HOST": HOST,
         "AUTH_PORT": str(port["auth"]),
     }
@@ -127,6 +130,7 @@ def auth(chosen: Settings, instance: Instance, port: Mapping[str, int]) -> Parts
 def portal(chosen: Settings, instance: Instance, port: Mapping[str, int]) -> Parts:
     variables = {
         **code("services/portal"),
+        **secrets(instance, "portal"),
         "PUBLIC_URL": chosen.public_url,
         "PORTAL_HOST": HOST,
         "PORTAL_PORT": str(port["portal"]),
@@ -182,6 +186,7 @@ def mlflow(chosen: Settings, instance: Instance, port: Mapping[str, int]) -> Par
     variables = {
         **secrets(instance, "mlflow"),
         "BACKEND_STORE_URI": sqlite(instance.data / "mlflow/mlflow.db"),
+        "AUTH_DATABASE_URI": sqlite(instance.data / "mlflow/auth.db"),
         "ARTIFACTS_DESTINATION": str(instance.data / "mlflow/artifacts"),
         "MLFLOW_HOST": HOST,
         "MLFLOW_PORT": str(port["mlflow"]),
@@ -214,6 +219,7 @@ def serving(chosen: Settings, instance: Instance, port: Mapping[str, int]) -> Pa
             "SERVING_MAX_ROWS",
         ),
         "MLFLOW_TRACKING_URI": f"http://{HOST}:{port['mlflow']}/mlflow",
+        "SERVING_KEYS_URL": f"http://{HOST}:{port['auth']}/auth/internal/keys",
         "SERVING_DATABASE_URL": sqlite(instance.data / "serving/visitors.db"),
         "SERVING_CACHE_DIR": str(instance.data / "serving/cache"),
         "SERVING_HOST": HOST,

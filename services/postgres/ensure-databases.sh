@@ -3,7 +3,7 @@
 # Runs at every start: what is there stays, what is missing is made, passwords follow the secrets.
 set -eu
 
-databases="mlflow mlflow_auth jupyterhub serving pipelines"
+databases="mlflow mlflow_auth jupyterhub auth serving pipelines"
 secrets=${SECRETS_DIR:-/run/secrets}
 
 for name in postgres_superuser_password $(printf '%s_db_password ' $databases); do

@@ -33,7 +33,7 @@ class Consumer(NamedTuple):
     """Secrets that exist only when the operator brings them."""
 
 
-DATABASES = ("mlflow", "mlflow_auth", "jupyterhub", "serving", "pipelines")
+DATABASES = ("mlflow", "mlflow_auth", "jupyterhub", "auth", "serving", "pipelines")
 DATABASE_PASSWORDS = tuple(f"{name}_db_password" for name in DATABASES)
 MINIO_ROOT = ("minio_root_user", "minio_root_password")
 MLFLOW_S3 = ("mlflow_s3_access_key_id", "mlflow_s3_secret_access_key")
@@ -43,9 +43,22 @@ CONSUMERS = {
     "database": Consumer(999, ("postgres_superuser_password", *DATABASE_PASSWORDS)),
     "minio": Consumer(0, MINIO_ROOT),
     "objectstore": Consumer(1000, (*MINIO_ROOT, *MLFLOW_S3)),
-    "mlflow": Consumer(1000, ("mlflow_db_password", *MLFLOW_S3), ("artifacts_destination",)),
+    "gateway": Consumer(1000, ("gateway_secret",)),
+    "mlflow": Consumer(
+        1000,
+        (
+            "mlflow_db_password",
+            "mlflow_auth_db_password",
+            "mlflow_builtin_admin_password",
+            "mlflow_flask_secret_key",
+            "mlflow_reader_token",
+            "gateway_secret",
+            *MLFLOW_S3,
+        ),
+        ("artifacts_destination",),
+    ),
     "hub": Consumer(
-        0,
+        1000,
         (
             "jupyterhub_db_password",
             "hub_cookie_secret",
@@ -53,18 +66,26 @@ CONSUMERS = {
             "hub_admin_password",
             "proxy_auth_token",
             "auth_service_token",
+            "hub_operator_token",
         ),
         ("oidc_client_secret",),
     ),
     "proxy": Consumer(1000, ("proxy_auth_token",)),
-    "auth": Consumer(1000, ("auth_service_token",)),
-    "serving": Consumer(1000, ("serving_db_password",)),
+    "auth": Consumer(
+        1000, ("auth_service_token", "auth_db_password", "api_key_signing_seed", "gateway_secret")
+    ),
+    "portal": Consumer(1000, ("serving_reader_token", "gateway_secret")),
+    "serving": Consumer(
+        1000, ("serving_db_password", "serving_reader_token", "mlflow_reader_token", "gateway_secret")
+    ),
 }
 
 # What is not a password of 32 random bytes in URL-safe letters.
 MAKERS = {
     "hub_cookie_secret": lambda: secrets.token_hex(32),
     "hub_crypt_key": lambda: secrets.token_hex(32),
+    # The seed of an Ed25519 key, as it is: 32 bytes.
+    "api_key_signing_seed": lambda: secrets.token_hex(32),
     # Typed by a person, once: 16 letters and digits that are not mistaken for one another, 79 bits.
     "hub_admin_password": lambda: "-".join(
         "".join(secrets.choice("abcdefghjkmnpqrstuvwxyz23456789") for _ in range(4)) for _ in range(4)

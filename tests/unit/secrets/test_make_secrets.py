@@ -49,7 +49,8 @@ def test_every_secret_is_made_once_and_stays(job):
 def test_each_consumer_gets_its_own_secrets_and_no_other(job):
     job()
     assert {path.name for path in (job.out / "proxy").iterdir()} == {"proxy_auth_token"}
-    assert {path.name for path in (job.out / "serving").iterdir()} == {"serving_db_password"}
+    assert {path.name for path in (job.out / "gateway").iterdir()} == {"gateway_secret"}
+    assert {path.parent.name for path in job.out.rglob("api_key_signing_seed")} == {"auth"}
     holders = {path.parent.name for path in job.out.rglob("minio_root_password")}
     assert holders == {"minio", "objectstore"}
 
@@ -73,7 +74,7 @@ def test_files_belong_to_the_user_the_consumer_runs_as(job):
     job()
     assert (job.out / "postgres/postgres_superuser_password").stat().st_uid == 999
     assert (job.out / "mlflow/mlflow_db_password").stat().st_uid == 1000
-    assert (job.out / "hub/hub_admin_password").stat().st_uid == 0
+    assert (job.out / "minio/minio_root_password").stat().st_uid == 0
 
 
 def test_a_secret_of_the_operators_own_is_handed_out_until_it_is_taken_away(job):
