@@ -57,7 +57,16 @@ def first_prediction(url: str, token: str) -> None:
         "red-blue",
     )
     run("pipelines.cli", "rollout", "red-blue", "1", "--reason", "the first")
+    key = httpx.post(
+        f"{url}/auth/keys",
+        headers={"Authorization": f"Bearer {token}"},
+        json={"name": "bench", "models": ["red-blue"], "days": 1},
+        timeout=30,
+    ).json()["key"]
     answer = httpx.post(
-        f"{url}/serving/predict", json={"inputs": [{"Coord_X": 1.0, "Coord_Y": 2.0}]}, timeout=30
+        f"{url}/serving/predict",
+        headers={"Authorization": f"Bearer {key}"},
+        json={"inputs": [{"Coord_X": 1.0, "Coord_Y": 2.0}]},
+        timeout=30,
     )
     answer.raise_for_status()

@@ -8,6 +8,7 @@ of running that its tests are for; without it, they are for the Compose stack.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.support import browser
 from tests.support.installation import REPOSITORY, Embedded, Installation, Stack
+from tests.support.person import Person
 
 WAYS = {"docker": Stack, "embedded": Embedded}
 RESULTS = REPOSITORY / "tests/results"
@@ -82,6 +84,16 @@ def stack(installation: Installation) -> Stack:
     return installation
 
 
+@pytest.fixture
+def containers(stack) -> dict[str, dict]:
+    """Every container of the stack as `docker inspect` shows it, by the service's name."""
+    ids = stack.docker(
+        "ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={stack.project}"
+    )
+    inspected = json.loads(stack.docker("inspect", *ids.stdout.split()).stdout)
+    return {one["Config"]["Labels"]["com.docker.compose.service"]: one for one in inspected}
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     with browser.chromium() as started:
@@ -110,6 +122,21 @@ def person(chromium: Browser, platform: Platform):
     yield browser_of
     for context in contexts.values():
         context.close()
+
+
+@pytest.fixture(scope="session")
+def administrator(platform: Platform) -> Iterator[Person]:
+    """The administrator, by program."""
+    someone = Person(platform.url, name=platform.admin, password=platform.admin_password)
+    yield someone
+    someone.http.close()
+
+
+@pytest.fixture(scope="session")
+def application(administrator: Person) -> Iterator[httpx.Client]:
+    """An application with a key for every model."""
+    with administrator.application("tests", "*") as client:
+        yield client
 
 
 @pytest.fixture(scope="session")

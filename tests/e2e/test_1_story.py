@@ -7,10 +7,12 @@ platform is stopped and started, and everything is still there.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from types import SimpleNamespace
 
+import httpx
 import mlflow
 import pytest
 from click.testing import CliRunner
@@ -222,9 +224,21 @@ def slipway(*arguments: str) -> str:
     return done.output
 
 
+def test_an_application_gets_a_key_of_its_own(installation, platform, story):
+    made = installation.in_terminal(SCIENTIST, "slipway keys create shop --models red-blue --days 90 --json")
+    assert made.returncode == 0, made.stdout + made.stderr
+    key = json.loads(made.stdout)["key"]
+    headers = {"Authorization": f"Bearer {key}"}
+    story.application = httpx.Client(base_url=platform.url, headers=headers, timeout=60)
+    listed = installation.in_terminal(SCIENTIST, "slipway keys list").stdout
+    assert "shop" in listed and "red-blue" in listed
+    assert key not in listed
+
+
 def test_an_application_gets_predictions_for_raw_points(platform, story, record_property):
     points = reference_set()
-    answer = platform.post(
+    assert platform.post("/serving/predict", json={"inputs": []}).status_code == 401
+    answer = story.application.post(
         "/serving/predict", json={"inputs": points[["Coord_X", "Coord_Y"]].to_dict(orient="records")}
     )
     assert answer.status_code == 200, answer.text
@@ -236,10 +250,11 @@ def test_an_application_gets_predictions_for_raw_points(platform, story, record_
     assert accuracy > 0.9
 
 
-def test_mlflows_scoring_protocol_gives_the_same_answers(platform, story):
+def test_mlflows_scoring_protocol_gives_the_same_answers(story):
     points = reference_set()[["Coord_X", "Coord_Y"]].head(50)
-    ours = platform.post("/serving/predict", json={"inputs": points.to_dict(orient="records")}).json()
-    theirs = platform.post(
+    asked = {"inputs": points.to_dict(orient="records")}
+    ours = story.application.post("/serving/predict", json=asked).json()
+    theirs = story.application.post(
         "/serving/models/red-blue/invocations",
         json={"dataframe_split": points.to_dict(orient="split", index=False)},
     )
@@ -266,9 +281,9 @@ def test_the_front_page_shows_what_is_in_production(person, screenshot, story):
     page.set_viewport_size({"width": 1280, "height": 860})
 
 
-def test_after_down_and_up_everything_is_still_there(platform, installation, story, person, monkeypatch):
+def test_after_down_and_up_everything_is_still_there(installation, story, person, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", story.token)
-    served = platform.get("/serving/visitors").json()["models"]["red-blue"]["total"]
+    served = story.application.get("/serving/visitors").json()["models"]["red-blue"]["total"]
     installation.slipway("down")
     assert installation.running() == []
     installation.slipway("up")
@@ -277,9 +292,10 @@ def test_after_down_and_up_everything_is_still_there(platform, installation, sto
     assert run.data.metrics == story.run.data.metrics
     now = story.client.get_model_version_by_alias("red-blue", "production")
     assert (now.version, now.current_stage) == (story.version, "Production")
-    answer = platform.post("/serving/predict", json={"inputs": [{"Coord_X": 1.5, "Coord_Y": -2.0}]})
+    point = {"inputs": [{"Coord_X": 1.5, "Coord_Y": -2.0}]}
+    answer = story.application.post("/serving/predict", json=point)
     assert (answer.status_code, answer.json()["version"]) == (200, story.version)
-    assert platform.get("/serving/visitors").json()["models"]["red-blue"]["total"] == served + 1
+    assert story.application.get("/serving/visitors").json()["models"]["red-blue"]["total"] == served + 1
 
     page = person(SCIENTIST)
     people.log_in(page, SCIENTIST, PASSWORD)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.processes import eventually
+
 WAYS = ("docker", "embedded")
 
 
@@ -15,6 +17,7 @@ WAYS = ("docker", "embedded")
         "/mlflow/metrics",
         "/serving/metrics",
         "/auth/verify",
+        "/auth/internal/keys",
         "/mlflow/ajax-api/3.0/mlflow/assistant/config",
         "/mlflow/ajax-api/3.0/mlflow/assistant/sessions/1/stream",
         "/mlflow/api/3.0/mlflow/server-info",
@@ -44,6 +47,7 @@ def test_a_name_in_a_header_opens_nothing(platform):
     )
     assert spoofed.status_code == 401
     assert platform.get("/portal/state.json", headers={"X-Remote-User": "admin"}).status_code == 401
+    assert platform.get("/serving/models", headers={"X-Remote-User": "admin"}).status_code == 401
 
 
 def test_a_wrong_token_opens_nothing(platform):
@@ -56,8 +60,8 @@ def test_a_wrong_token_opens_nothing(platform):
 @pytest.mark.parametrize(
     "path", ["/serving/predict", "/serving/models/red-blue/predict", "/serving/models/red-blue/invocations"]
 )
-def test_a_body_that_is_not_json_is_refused_with_the_reason(platform, path):
-    answer = platform.post(path, content=b"{not json", headers={"Content-Type": "application/json"})
+def test_a_body_that_is_not_json_is_refused_with_the_reason(application, path):
+    answer = application.post(path, content=b"{not json", headers={"Content-Type": "application/json"})
     assert 400 <= answer.status_code < 500
     assert "JSON" in answer.json()["error"]["message"]
 
@@ -72,15 +76,15 @@ def test_a_body_that_is_not_json_is_refused_with_the_reason(platform, path):
         ([], "inputs"),
     ],
 )
-def test_a_wrong_point_is_refused_with_the_field(platform, inputs, field):
-    answer = platform.post("/serving/models/red-blue/predict", json={"inputs": inputs})
+def test_a_wrong_point_is_refused_with_the_field(application, inputs, field):
+    answer = application.post("/serving/models/red-blue/predict", json={"inputs": inputs})
     assert 400 <= answer.status_code < 500, answer.text
     error = answer.json()["error"]
     assert field in f"{error['field']} {error['message']}"
 
 
-def test_a_model_that_does_not_exist_is_named_with_those_that_do(platform):
-    answer = platform.post(
+def test_a_model_that_does_not_exist_is_named_with_those_that_do(application):
+    answer = application.post(
         "/serving/models/green/predict", json={"inputs": [{"Coord_X": 1.0, "Coord_Y": 1.0}]}
     )
     assert answer.status_code == 404
@@ -88,6 +92,36 @@ def test_a_model_that_does_not_exist_is_named_with_those_that_do(platform):
     assert "red-blue" in answer.json()["error"]["message"]
 
 
-def test_a_body_that_is_too_large_is_refused(platform):
-    answer = platform.post("/serving/models/red-blue/predict", content=b" " * (17 * 1024 * 1024))
+def test_a_body_that_is_too_large_is_refused(application):
+    answer = application.post("/serving/models/red-blue/predict", content=b" " * (17 * 1024 * 1024))
     assert answer.status_code == 413
+
+
+def test_a_prediction_needs_a_key_and_says_how_to_get_one(platform):
+    answer = platform.post("/serving/predict", json={"inputs": [{"Coord_X": 1.0, "Coord_Y": 1.0}]})
+    assert answer.status_code == 401
+    forged = platform.post(
+        "/serving/predict",
+        json={"inputs": [{"Coord_X": 1.0, "Coord_Y": 1.0}]},
+        headers={"Authorization": "Bearer slipway_eyJhbGciOiJub25lIn0.e30."},
+    )
+    assert forged.status_code == 401
+    assert "key" in forged.json()["error"]["message"]
+
+
+def test_a_key_is_for_its_models_alone_and_ends_when_it_is_revoked(platform, administrator):
+    application = administrator.application("elsewhere", "another-model")
+    point = {"inputs": [{"Coord_X": 1.0, "Coord_Y": 1.0}]}
+    refused = application.post("/serving/models/red-blue/predict", json=point)
+    assert refused.status_code == 403
+    assert "red-blue" in refused.json()["error"]["message"]
+    (made,) = [
+        one for one in administrator.http.get("/auth/keys").json()["keys"] if one["name"] == "elsewhere"
+    ]
+    assert administrator.http.delete(f"/auth/keys/{made['id']}").status_code in (200, 204)
+
+    def refused_for_good() -> bool:
+        answer = application.post("/serving/models/red-blue/predict", json=point)
+        return answer.status_code == 401 and "revoked" in answer.json()["error"]["message"]
+
+    assert eventually(refused_for_good, 10)

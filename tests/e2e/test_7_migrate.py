@@ -12,16 +12,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from unittest import mock
 
 import httpx
 import pytest
+from mlflow import MlflowClient
 from nativeauthenticator.orm import UserInfo
 from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
 from jupyterhub import orm
 from tests.support.installation import REPOSITORY, Embedded, Stack
+from tests.support.person import Person
 
 POINTS = {"inputs": [{"Coord_X": 7.5, "Coord_Y": 4.0}, {"Coord_X": -6.0, "Coord_Y": -5.5}]}
 PASSWORD = "ada's own password"
@@ -73,7 +77,6 @@ class Both:
 def both() -> Iterator[Both]:
     both = Both("slipway-e2e-migrate")
     both.remove()  # what an interrupted run left
-    both.embedded.slipway("up")
     work(both)
     yield both
     both.remove()
@@ -81,13 +84,8 @@ def both() -> Iterator[Both]:
 
 def work(both: Both) -> None:
     """Two runs, a model in Production that has answered, a colleague, and files in two homes."""
-    ports = json.loads((both.embedded.folder / "run/ports.json").read_text())
-    environment = {
-        **both.embedded.environment,
-        "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{ports['mlflow']}/mlflow",
-        "SLIPWAY_SERVING_URL": f"http://127.0.0.1:{ports['serving']}",
-        "LOGNAME": "ada",
-    }
+    owner = Person(both.embedded.url, both.embedded.up())
+    environment = {**both.embedded.environment, **owner.tracking(), "LOGNAME": "ada"}
     for command in (
         ("pipelines.red_blue", "train", "--model", "knn", "--sample", "1"),
         ("pipelines.red_blue", "train", "--model", "forest", "--sample", "2"),
@@ -106,7 +104,7 @@ def work(both: Both) -> None:
         subprocess.run(
             [sys.executable, "-m", *command], env=environment, cwd=REPOSITORY, check=True, timeout=300
         )
-    both.answer = httpx.post(f"{both.embedded.url}/serving/predict", json=POINTS, timeout=60).json()
+    both.answer = owner.http.post("/serving/predict", json=POINTS).json()
     add_user(both.embedded.folder / "data/hub/jupyterhub.sqlite", "ada", PASSWORD)
     for user, name, text in (
         ("ada", "work/mine.py", "print(1)"),
@@ -132,10 +130,16 @@ def add_user(database: Path, name: str, password: str) -> None:
         db.commit()
 
 
-def client_in(stack: Stack, code: str) -> str:
-    """Runs code with `client`, an MlflowClient, inside the stack."""
-    ready = "import mlflow; client = mlflow.MlflowClient('http://127.0.0.1:5000/mlflow');"
-    return stack.compose("exec", "-T", "mlflow", "python", "-c", ready + code).stdout.strip()
+def administrator_of(stack: Stack) -> Person:
+    name, password = stack.administrator()
+    return Person(stack.url, name=name, password=password)
+
+
+@contextmanager
+def client_of(person: Person) -> Iterator[MlflowClient]:
+    """MLflow's client, speaking for this person."""
+    with mock.patch.dict(os.environ, person.tracking()):
+        yield MlflowClient(f"{person.url}/mlflow")
 
 
 def test_killed_before_and_after_the_rows_it_starts_over_without_harm(both):
@@ -152,17 +156,18 @@ def test_killed_before_and_after_the_rows_it_starts_over_without_harm(both):
 
 
 def test_runs_and_models_are_there_once(both):
-    say = "print(len(client.search_runs([client.get_experiment_by_name('red-blue').experiment_id])));"
-    say += (
-        "v = client.get_model_version_by_alias('red-blue', 'production'); print(v.version, v.current_stage)"
-    )
-    assert client_in(both.stack, say).splitlines() == ["2", "1 Production"]
+    with client_of(administrator_of(both.stack)) as client:
+        experiment = client.get_experiment_by_name("red-blue")
+        assert len(client.search_runs([experiment.experiment_id])) == 2
+        live = client.get_model_version_by_alias("red-blue", "production")
+    assert (live.version, live.current_stage) == ("1", "Production")
 
 
 def test_the_model_answers_as_before_and_visits_go_on_from_what_was_counted(both):
-    assert httpx.post(f"{both.stack.url}/serving/predict", json=POINTS, timeout=60).json() == both.answer
+    administrator = administrator_of(both.stack)
+    assert administrator.http.post("/serving/predict", json=POINTS).json() == both.answer
     time.sleep(6)
-    visits = httpx.get(f"{both.stack.url}/serving/visitors").json()["models"]["red-blue"]["total"]
+    visits = administrator.http.get("/serving/visitors").json()["models"]["red-blue"]["total"]
     assert visits >= 3  # one embedded, one for the comparison, one above
 
 
@@ -200,9 +205,10 @@ def test_into_other_work_it_goes_only_if_told_how(both):
     """Into a new stack, in which a team has an experiment, a model and an `ada` of the same names."""
     both.stack.slipway("down", "--volumes", "--yes")
     both.stack.slipway("up")
-    theirs = "e = client.create_experiment('red-blue'); client.create_run(e);"
-    theirs += "client.create_registered_model('red-blue')"
-    client_in(both.stack, theirs)
+    team = administrator_of(both.stack)
+    with client_of(team) as client:
+        client.create_run(client.create_experiment("red-blue"))
+        client.create_registered_model("red-blue")
     add = "from sqlalchemy import create_engine, text; from slipway_hub.settings import Settings;"
     add += "c = create_engine(Settings().database_url).connect();"
     add += "c.execute(text(\"INSERT INTO users (name, cookie_id) VALUES ('ada', 'x')\")); c.commit()"
@@ -215,16 +221,17 @@ def test_into_other_work_it_goes_only_if_told_how(both):
     )
     assert "users (ada)" in refused.stderr
     assert "--merge rename" in refused.stderr
-    count = "print(len(client.search_experiments()), len(client.search_registered_models()))"
-    assert client_in(both.stack, count) == "2 1"
+    with client_of(team) as client:
+        assert (len(client.search_experiments()), len(client.search_registered_models())) == (2, 1)
 
     merged = both.stack.slipway(*MIGRATE, "--merge", "rename")
     assert "model red-blue is red-blue-embedded there" in merged.stdout
     assert "user ada is ada-embedded there" in merged.stdout
     assert "prediction of red-blue version 1: equal" in merged.stdout
-    names = "print(sorted(one.name for one in client.search_experiments()))"
-    assert client_in(both.stack, names) == "['Default', 'red-blue', 'red-blue-embedded']"
-    asked = httpx.post(f"{both.stack.url}/serving/models/red-blue-embedded/predict", json=POINTS, timeout=60)
+    with client_of(team) as client:
+        names = sorted(one.name for one in client.search_experiments())
+    assert names == ["Default", "red-blue", "red-blue-embedded"]
+    asked = team.http.post("/serving/models/red-blue-embedded/predict", json=POINTS)
     assert asked.json()["predictions"] == both.answer["predictions"]
     volumes = both.stack.docker(
         "volume", "ls", "--quiet", "--filter", f"label=slipway.project={both.stack.project}"

@@ -1,5 +1,5 @@
-"""Somebody whom a one-time link has logged in, speaking to a platform by program: what a browser and MLflow's
-client do, without starting either."""
+"""Somebody who is logged in, speaking to a platform by program: what a browser and MLflow's client do,
+without starting either."""
 
 from __future__ import annotations
 
@@ -23,19 +23,38 @@ POINT = {"inputs": [{"Coord_X": 7.5, "Coord_Y": 4.0}]}
 
 
 class Person:
-    def __init__(self, url: str, link: str) -> None:
+    """Whom a one-time link logs in, or else a name and a password."""
+
+    def __init__(self, url: str, link: str = "", name: str = "", password: str = "") -> None:
         self.url, self.http = url, httpx.Client(base_url=url, follow_redirects=True, timeout=60)
-        page = self.http.get(link)
+        page = self.http.get(link or "/hub/login")
         assert page.status_code == 200, page.text
-        (xsrf,) = [one.value for one in self.http.cookies.jar if (one.name, one.path) == ("_xsrf", "/hub/")]
+        if not link:
+            form = {"username": name, "password": password, "_xsrf": self._xsrf()}
+            page = self.http.post("/hub/login?next=/hub/home", data=form)
+            assert page.url.path == "/hub/home", page.text
         self.name = self.http.get("/hub/api/user").json()["name"]
         made = self.http.post(
-            f"/hub/api/users/{self.name}/tokens", headers={"X-XSRFToken": xsrf}, json={"note": "tests"}
+            f"/hub/api/users/{self.name}/tokens",
+            headers={"X-XSRFToken": self._xsrf()},
+            json={"note": "tests"},
         )
         assert made.status_code == 201, made.text
         self.token = made.json()["token"]
         self.http.cookies.clear()
         self.http.headers["Authorization"] = f"Bearer {self.token}"
+
+    def _xsrf(self) -> str:
+        (xsrf,) = [one.value for one in self.http.cookies.jar if (one.name, one.path) == ("_xsrf", "/hub/")]
+        return xsrf
+
+    def tracking(self) -> dict[str, str]:
+        """The variables by which MLflow's client and our commands speak for this person."""
+        return {
+            "MLFLOW_TRACKING_URI": f"{self.url}/mlflow",
+            "MLFLOW_TRACKING_TOKEN": self.token,
+            "SLIPWAY_SERVING_URL": f"{self.url}/serving",
+        }
 
     def rolls_out_a_first_model(self) -> None:
         """Trains on one sample, registers, rolls out, as in the tour; nothing if there is a model."""
@@ -47,14 +66,17 @@ class Person:
         self._command(slipway_command, "rollout", "red-blue", "1", "--reason", "the first")
 
     def _command(self, command, *arguments: str) -> None:
-        variables = {
-            "MLFLOW_TRACKING_URI": f"{self.url}/mlflow",
-            "MLFLOW_TRACKING_TOKEN": self.token,
-            "SLIPWAY_SERVING_URL": f"{self.url}/serving",
-        }
-        with mock.patch.dict(os.environ, variables):
+        with mock.patch.dict(os.environ, self.tracking()):
             done = CliRunner().invoke(command, arguments)
         assert done.exit_code == 0, done.output
+
+    def application(self, name: str, *models: str) -> httpx.Client:
+        """An application with a key of its own for these models."""
+        made = self.http.post("/auth/keys", json={"name": name, "models": models, "days": 1})
+        assert made.status_code == 201, made.text
+        return httpx.Client(
+            base_url=self.url, headers={"Authorization": f"Bearer {made.json()['key']}"}, timeout=60
+        )
 
     def predicts(self) -> httpx.Response:
         return self.http.post("/serving/predict", json=POINT)
