@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import click
 from mlflow import MlflowClient
 
-from . import inventory, registration, rollout, tracking
+from . import inventory, keys, registration, rollout, tracking
 from .errors import PipelineError
 from .rollout import Outcome
 from .serving import Serving
@@ -37,6 +37,9 @@ def main(context: click.Context, tracking_uri: str | None) -> None:
       slipway register 5f3c9a… --name red-blue
       slipway rollout red-blue 4 --reason "better on the reference set"
       slipway rollback red-blue
+    \b
+    For an application that asks for predictions:
+      slipway keys create my-app --models red-blue
     """
     context.obj = tracking_uri
     logging.getLogger("mlflow").setLevel(logging.WARNING)  # what it is waiting for is said here
@@ -201,6 +204,9 @@ def status(uri: str | None, name: str, serving_url: str | None, token: str | Non
                 live = serving.live(name)
             failed = f"; it could not load version {live.failed} ({live.reason})" if live.failed else ""
             click.echo(f"\nserving: {live}{failed}")
+
+
+main.add_command(keys.command)
 
 
 @contextmanager

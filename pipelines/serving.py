@@ -62,8 +62,8 @@ class Serving:
             return Live(None, problem=f"{self.url} does not answer ({first_line(error)})")
         if answer.status_code in (401, 403):
             raise PipelineError(
-                f"serving at {self.url} refused the question ({answer.status_code}): check "
-                "MLFLOW_TRACKING_TOKEN"
+                f"serving at {self.url} refused the question ({answer.status_code}, {_said(answer)}): check "
+                "MLFLOW_TRACKING_TOKEN, and that this is the platform's own address, which ends in /serving"
             )
         if answer.status_code == httpx.codes.NOT_FOUND:
             return Live(None)
@@ -106,3 +106,12 @@ class Serving:
                 last = str(now)
                 tell(f"waiting for serving: {last} ({took:.0f} s)")
             time.sleep(POLL_SECONDS)
+
+
+def _said(answer: httpx.Response) -> str:
+    """The reason, in serving's words or in the door-keeper's."""
+    try:
+        said = answer.json()
+        return str(said["error"]["message"] if "error" in said else said["message"])
+    except (ValueError, KeyError, TypeError):
+        return "no reason given"

@@ -8,17 +8,20 @@ import uvicorn
 from pydantic import ValidationError
 
 from doorkeeper.app import create_app
+from doorkeeper.key_settings import read_key_settings
 from doorkeeper.settings import Settings, explain
 
 
 def main() -> int:
     try:
-        settings = Settings()
+        settings, key_settings = Settings(), read_key_settings()
     except ValidationError as error:
         print(f"auth: {explain(error)}", file=sys.stderr)
         return 1
     # One process: logins under way are remembered in memory.
-    uvicorn.run(create_app(settings), host=settings.auth_host, port=settings.auth_port, access_log=False)
+    uvicorn.run(
+        create_app(settings, key_settings), host=settings.auth_host, port=settings.auth_port, access_log=False
+    )
     return 0
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import logging
+from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 from starlette.applications import Starlette
@@ -11,14 +13,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from doorkeeper.rules import (
-    HARMLESS,
-    bearer_token,
-    groups_header,
-    local_path,
-    may_change_state_by_cookie,
-    wants_a_page,
-)
+from doorkeeper import key_routes
+from doorkeeper.answers import LOG_IN, Refused, refusal, refused, unauthenticated, unavailable
+from doorkeeper.key_routes import KeyRoutes
+from doorkeeper.key_settings import KeySettings
+from doorkeeper.rights import identity
+from doorkeeper.rules import HARMLESS, bearer_token, local_path, may_change_state_by_cookie, wants_a_page
 from doorkeeper.sessions import HubSessions, HubUnavailable, LoginExpired, NotAllowed, Visitor
 from doorkeeper.settings import Settings
 
@@ -29,14 +29,27 @@ HUB_SESSION_COOKIE = "jupyterhub-session-id"
 # A cookie for each login under way, so that two tabs can log in at once.
 LOGIN_COOKIE = "slipway-login-{}"
 LOGIN_SECONDS = 600
+OTHER_PAGE = (
+    "a login in the browser changes nothing from another page, or from one that sends no Referer; "
+    "a program sends a token made at /hub/token"
+)
 ANY_METHOD = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
 
 
-def create_app(settings: Settings) -> Starlette:
+def create_app(settings: Settings, key_settings: KeySettings | None = None) -> Starlette:
+    """The door-keeper; it issues API keys where it is told how to keep them."""
     sessions = HubSessions(
         settings.hub_api_url, settings.auth_service_token.get_secret_value(), settings.auth_cache_seconds
     )
     routes = Routes(sessions, settings)
+    keys = KeyRoutes.configured(key_settings, routes.person) if key_settings else None
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        yield
+        if keys:
+            await keys.close()
+
     return Starlette(
         routes=[
             Route("/auth/verify", routes.verify, methods=ANY_METHOD),
@@ -45,8 +58,16 @@ def create_app(settings: Settings) -> Starlette:
             Route("/auth/callback", routes.callback),
             Route("/auth/logout", routes.logout),
             Route("/auth/health", routes.health),
+            *(keys.routes if keys else ()),
         ],
-        exception_handlers={HubUnavailable: hub_unavailable, NotAllowed: not_allowed, LoginExpired: expired},
+        exception_handlers={
+            HubUnavailable: hub_unavailable,
+            NotAllowed: not_allowed,
+            LoginExpired: expired,
+            Refused: refused,
+            **key_routes.EXCEPTION_HANDLERS,
+        },
+        lifespan=lifespan,
     )
 
 
@@ -68,20 +89,8 @@ class Routes:
             if how != "token" and wants_a_page(method, request.headers):
                 return self.to_login(request.headers.get("x-forwarded-uri", "/"))
             return unauthenticated()
-        if (
-            how == "cookie"
-            and method not in HARMLESS
-            and not may_change_state_by_cookie(request.headers, self.settings.public_origin)
-        ):
-            return refusal(403, "PERMISSION_DENIED", "a request from another page may not change anything")
-        return Response(
-            headers={
-                "X-Remote-User": visitor.name,
-                "X-Remote-Groups": groups_header(visitor.groups),
-                "X-Remote-Admin": "1" if visitor.admin else "0",
-                "Cache-Control": "no-store",
-            }
-        )
+        self.check_page(request, how, method)
+        return Response(headers={**identity(visitor), "Cache-Control": "no-store"})
 
     async def whoami(self, request: Request) -> Response:
         visitor, _ = await self.asking(request)
@@ -118,6 +127,21 @@ class Routes:
         await self.sessions.check()
         return JSONResponse({"status": "ok"})
 
+    async def person(self, request: Request) -> Visitor:
+        """Who is asking one of our own routes; raises Refused for nobody, and for the wrong page."""
+        visitor, how = await self.asking(request)
+        if visitor is None:
+            raise Refused(401, "UNAUTHENTICATED", LOG_IN)
+        self.check_page(request, how, request.method)
+        return visitor
+
+    def check_page(self, request: Request, how: str, method: str) -> None:
+        """Raises Refused where a page that is not ours to write from would change something."""
+        if how != "cookie" or method in HARMLESS:
+            return
+        if not may_change_state_by_cookie(request.headers, self.settings.public_origin):
+            raise Refused(403, "PERMISSION_DENIED", OTHER_PAGE)
+
     async def asking(self, request: Request) -> Asking:
         """A token that was sent is the only one looked at: a wrong one never falls back to a cookie."""
         if authorization := request.headers.get("authorization"):
@@ -149,23 +173,9 @@ class Routes:
         )
 
 
-def unauthenticated() -> Response:
-    response = refusal(401, "UNAUTHENTICATED", "log in, or send a token made at /hub/token")
-    response.headers["WWW-Authenticate"] = 'Bearer realm="slipway"'
-    return response
-
-
-def refusal(status: int, code: str, message: str) -> Response:
-    """An error in the shape that MLflow's clients read."""
-    body = {"error_code": code, "message": message}
-    return JSONResponse(body, status, headers={"Cache-Control": "no-store"})
-
-
 async def hub_unavailable(request: Request, error: Exception) -> Response:
     log.warning("the hub is unavailable: %s", error)
-    response = refusal(503, "TEMPORARILY_UNAVAILABLE", "the hub does not answer; try again in a moment")
-    response.headers["Retry-After"] = "5"
-    return response
+    return unavailable("the hub does not answer; try again in a moment")
 
 
 async def not_allowed(request: Request, error: Exception) -> Response:

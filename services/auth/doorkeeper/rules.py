@@ -7,23 +7,34 @@ from urllib.parse import urlsplit
 
 HARMLESS = frozenset({"GET", "HEAD", "OPTIONS"})
 
+PAGES_THAT_WRITE = ("/mlflow", "/serving", "/auth", "/pipelines")
+"""Whose pages send requests that change something; the front page, exactly `/`, is one too."""
+
 
 def may_change_state_by_cookie(headers: Mapping[str, str], public_origin: str) -> bool:
     """Whether a request that a browser signed with a cookie may change something.
 
     A browser sends its cookies whoever wrote the page, so the page must be one of ours: same-origin by
-    `Sec-Fetch-Site`, or by `Origin` or `Referer` where browsers leave that out (plain HTTP). Pages under
-    /user/ share the origin but show what users wrote, so a notebook's output does not speak for its
-    reader here; a notebook has a token to speak with. `headers` has lower-case names.
+    `Sec-Fetch-Site`, or by `Origin` and `Referer` where browsers leave that out (plain HTTP). Pages under
+    /user/ share the origin but show what users wrote, and /hub/ has no business here, so the page itself
+    must be named, by a `Referer`; a request that hides where it comes from changes nothing. A notebook has
+    a token to speak with. `headers` has lower-case names.
     """
-    referer = headers.get("referer", "")
-    if referer and urlsplit(referer).path.startswith("/user/"):
+    page = headers.get("referer", "")
+    if not _is_a_page_that_writes(urlsplit(page).path):
         return False
     if site := headers.get("sec-fetch-site"):
-        return site in {"same-origin", "none"}
-    if origin := headers.get("origin"):
-        return origin == public_origin
-    return referer == public_origin or referer.startswith(f"{public_origin}/")
+        return site == "same-origin"
+    return _origin_of(page) == public_origin and headers.get("origin", public_origin) == public_origin
+
+
+def _is_a_page_that_writes(path: str) -> bool:
+    return path == "/" or any(path == one or path.startswith(f"{one}/") for one in PAGES_THAT_WRITE)
+
+
+def _origin_of(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def local_path(url: str, otherwise: str = "/") -> str:

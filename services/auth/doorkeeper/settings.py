@@ -9,12 +9,19 @@ from urllib.parse import urlsplit
 from pydantic import Field, HttpUrl, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-SECRETS = ("auth_service_token",)
+SECRETS = ("auth_service_token", "gateway_secret", "api_key_signing_seed", "auth_db_password")
 
 
-class Settings(BaseSettings):
+class FromEnvironment(BaseSettings):
+    """Variables from the environment, secrets from their files."""
+
     model_config = SettingsConfigDict(extra="ignore")
 
+    def __init__(self, **values: object) -> None:
+        super().__init__(_secrets_dir=secrets_dir() if secrets_dir().is_dir() else None, **values)
+
+
+class Settings(FromEnvironment):
     public_url: str = "http://localhost:8080"
     """The address people type, without a path: where browsers are sent, and what same-origin means."""
     hub_api_url: str = "http://hub:8081/hub/api"
@@ -24,9 +31,6 @@ class Settings(BaseSettings):
     """How long an answer of the hub is believed; bounds how long a session that was ended lives on."""
     auth_host: str = "0.0.0.0"  # noqa: S104 (a container's own network; the gateway is the door)
     auth_port: int = Field(default=8000, ge=0, le=65535)
-
-    def __init__(self, **values: object) -> None:
-        super().__init__(_secrets_dir=secrets_dir() if secrets_dir().is_dir() else None, **values)
 
     @field_validator("public_url", "hub_api_url")
     @classmethod
@@ -56,7 +60,7 @@ def explain(error: ValidationError) -> str:
     name = str(first["loc"][0])
     if name in SECRETS:
         return (
-            f"the secret {secrets_dir() / name} is missing or too short; "
+            f"the secret {secrets_dir() / name} is missing or not as it was made; "
             "`./slipway up` makes it, and so does the job `secrets` of the Compose stack."
         )
     return f"{name.upper()} is wrong ({first['msg']}); correct it in .env and start again."

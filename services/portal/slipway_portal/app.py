@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import hmac
 from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +20,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from slipway_portal.example import curl
+from slipway_portal.example import curl, make_key
 from slipway_portal.settings import Settings
 from slipway_portal.state import OVERALL, SERVICES, State, summary
 from slipway_portal.watch import Watch
@@ -85,7 +86,7 @@ class Portal:
 
     async def page(self, request: Request) -> Response:
         """For anyone. What only the logged-in may see is left out, unless the gateway says who is asking."""
-        user, state = request.headers.get("x-remote-user"), self.watch.state
+        user, state = self.user(request), self.watch.state
         page = self.templates.get_template("index.html").render(
             user=user,
             admin=bool(user) and request.headers.get("x-remote-admin") == "1",
@@ -93,17 +94,28 @@ class Portal:
             overall=state.overall,
             words=summary(state) if user else OVERALL[state.overall],
             example=curl(self.settings.public_url, state.models if user else None),
+            make_key=make_key(state.models if user else None),
         )
         return HTMLResponse(page, headers={"Cache-Control": "no-store"})
 
     async def state(self, request: Request) -> Response:
         """For the logged-in: the gateway asks the door-keeper and names them in X-Remote-User."""
-        if not request.headers.get("x-remote-user"):
+        if not self.user(request):
             error = {"code": "not_logged_in", "message": "log in to see the state of the platform"}
             return JSONResponse({"error": error}, 401, headers={"Cache-Control": "no-store"})
         state = self.watch.state
-        body = {**state.as_json(), "example": curl(self.settings.public_url, state.models)}
+        body = {
+            **state.as_json(),
+            "example": curl(self.settings.public_url, state.models),
+            "make_key": make_key(state.models),
+        }
         return JSONResponse(body, headers={"Cache-Control": "no-store"})
+
+    def user(self, request: Request) -> str | None:
+        """Whom the gateway names; anybody else's word does not count."""
+        said = request.headers.get("x-gateway-secret", "").encode("latin-1")
+        secret = self.settings.gateway_secret.get_secret_value().encode()
+        return request.headers.get("x-remote-user") or None if hmac.compare_digest(said, secret) else None
 
     async def overall(self, request: Request) -> Response:
         """For anyone: one word, and the sentence for it."""

@@ -1,4 +1,4 @@
-"""The command line on the page that asks a model for a prediction."""
+"""The command lines on the page: one makes an application's key, the other asks a model with it."""
 
 from __future__ import annotations
 
@@ -33,9 +33,17 @@ def curl(public_url: str, models: tuple[ProductionModel, ...] | None) -> str:
     body = json.dumps({"inputs": [{name: VALUES[kind] for name, kind in columns}]}, ensure_ascii=False)
     return (
         f"curl {shlex.quote(f'{public_url}/serving{path}')} \\\n"
+        f'  -H "Authorization: Bearer $SLIPWAY_KEY" \\\n'
         f"  -H 'Content-Type: application/json' \\\n"
         f"  -d {shlex.quote(body)}"
     )
+
+
+def make_key(models: tuple[ProductionModel, ...] | None) -> str:
+    """A command that makes a key for the model that `curl` asks, and keeps it in a variable."""
+    usable = [model for model in models or () if model.columns and _known(model)]
+    name = usable[0].name if usable else "MODEL"
+    return f"export SLIPWAY_KEY=$(slipway keys create my-app --models {shlex.quote(name)} --days 90)"
 
 
 def _known(model: ProductionModel) -> bool:

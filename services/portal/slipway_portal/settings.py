@@ -1,10 +1,12 @@
-"""What the portal is told by its environment, checked once at start. It has no secrets."""
+"""What the portal is told by its environment and its secret files, checked once at start."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, HttpUrl, ValidationError
+from pydantic import AfterValidator, Field, HttpUrl, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -16,6 +18,9 @@ def _an_http_address(value: str) -> str:
 Address = Annotated[str, AfterValidator(_an_http_address)]
 
 
+SECRETS = ("gateway_secret", "serving_reader_token")
+
+
 class Settings(BaseSettings):
     """Environment variables are these names with PORTAL_ in front, save PUBLIC_URL."""
 
@@ -23,6 +28,11 @@ class Settings(BaseSettings):
 
     public_url: Address = Field(default="http://localhost:8080", validation_alias="PUBLIC_URL")
     """The address people type, without a path: what the example on the page calls."""
+
+    gateway_secret: SecretStr = Field(min_length=16, validation_alias="gateway_secret")
+    """Only together with it does the gateway's word count of who is asking."""
+    serving_reader_token: SecretStr = Field(min_length=16, validation_alias="serving_reader_token")
+    """With it serving tells what is live."""
 
     hub_health_url: Address = "http://proxy:8000/hub/health"
     """Through the hub's proxy, as people reach it."""
@@ -39,10 +49,22 @@ class Settings(BaseSettings):
     host: str = "0.0.0.0"  # noqa: S104 (a container's own network; the gateway is the door)
     port: int = Field(default=8000, ge=1, le=65535)
 
+    def __init__(self, **values: object) -> None:
+        super().__init__(_secrets_dir=secrets_dir() if secrets_dir().is_dir() else None, **values)
+
+
+def secrets_dir() -> Path:
+    return Path(os.environ.get("SECRETS_DIR") or "/run/secrets")
+
 
 def explain(error: ValidationError) -> str:
-    """One sentence: which variable is wrong, and what to do."""
+    """One sentence: which variable or secret is wrong, and what to do."""
     first = error.errors()[0]
     name = str(first["loc"][0])
+    if name in SECRETS:
+        return (
+            f"the secret {secrets_dir() / name} is missing or too short; "
+            "`./slipway up` makes it, and so does the job `secrets` of the Compose stack."
+        )
     variable = name if name.isupper() else f"PORTAL_{name.upper()}"
     return f"{variable} is wrong ({first['msg']}); correct it and start again."

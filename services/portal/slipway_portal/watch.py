@@ -28,6 +28,8 @@ class Watch:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.state = State()
+        # For serving alone, which tells nobody else what is live.
+        self._known = {"Authorization": f"Bearer {settings.serving_reader_token.get_secret_value()}"}
         self._last_round = time.monotonic()
 
     @property
@@ -77,16 +79,18 @@ class Watch:
 
     async def _production(self, client: httpx.AsyncClient) -> None:
         models, visitors = await asyncio.gather(
-            self._get(client, f"{self.settings.serving_url}/models"),
-            self._get(client, f"{self.settings.serving_url}/visitors"),
+            self._get(client, f"{self.settings.serving_url}/models", self._known),
+            self._get(client, f"{self.settings.serving_url}/visitors", self._known),
         )
         self.state = self.state.with_production(_json(models[0]), _json(visitors[0]))
 
-    async def _get(self, client: httpx.AsyncClient, address: str) -> tuple[bytes, str | None]:
+    async def _get(
+        self, client: httpx.AsyncClient, address: str, headers: dict[str, str] | None = None
+    ) -> tuple[bytes, str | None]:
         """The body and None, or what is wrong. The time-out is for the whole answer, not for each part."""
         try:
             async with asyncio.timeout(self.settings.timeout_seconds):
-                async with client.stream("GET", address) as answer:
+                async with client.stream("GET", address, headers=headers) as answer:
                     body = b""
                     async for part in answer.aiter_bytes():
                         body += part

@@ -18,9 +18,12 @@ from . import documents
 from .answers import Answer, answer_invocation, answer_predict
 from .describe import describe_model, describe_readiness
 from .errors import Refused
+from .guard import Doors, Guard, caller_of
+from .identity import Caller
+from .key_feed import KeyFeed
 from .metrics import Metrics
 from .model import ServedModel
-from .openapi import install_docs, invocation_body, predict_body
+from .openapi import FREE, install_docs, invocation_body, predict_body
 from .runner import Runner
 from .shelf import Shelf
 from .visitors import Visitors
@@ -32,6 +35,13 @@ STATUS = {
     "not_csv": 400,
     "not_an_object": 400,
     "bad_request": 400,
+    "no_credentials": 401,
+    "malformed_key": 401,
+    "foreign_key": 401,
+    "expired_key": 401,
+    "revoked_key": 401,
+    "not_for_this_model": 403,
+    "read_only": 403,
     "unknown_model": 404,
     "no_model": 404,
     "not_found": 404,
@@ -43,9 +53,10 @@ STATUS = {
     "model_failed": 500,
     "internal_error": 500,
     "model_not_ready": 503,
+    "keys_unknown": 503,
     "overloaded": 503,
 }
-_REFUSALS = (400, 404, 413, 415, 422, 500, 503)
+_REFUSALS = (400, 401, 403, 404, 413, 415, 422, 500, 503)
 _HTTP_CODES = {404: "not_found", 405: "method_not_allowed"}
 Work = Callable[[ServedModel, bytes, str], Answer]
 
@@ -59,8 +70,11 @@ class Parts:
     runner: Runner
     visitors: Visitors
     metrics: Metrics
+    doors: Doors
+    key_feed: KeyFeed
     default_model: str | None = None
     max_body_bytes: int = 16 * 1024 * 1024
+    log_requests: bool = False
 
 
 def create_app(parts: Parts, lifespan: Any = None) -> FastAPI:
@@ -70,12 +84,20 @@ def create_app(parts: Parts, lifespan: Any = None) -> FastAPI:
         description="Predictions from the models that are in Production.",
         docs_url=None,
         redoc_url=None,
+        openapi_url=None,
         lifespan=lifespan,
     )
     _add_errors(app)
     _add_predictions(app, parts)
     _add_state(app, parts)
     install_docs(app, parts.shelf)
+    app.add_middleware(
+        Guard,
+        doors=parts.doors,
+        refuse=refusal,
+        note=parts.metrics.note_refusal,
+        every_request=parts.log_requests,
+    )
     return app
 
 
@@ -85,9 +107,12 @@ def _json(content: Any, status: int = 200, headers: dict[str, str] | None = None
 
 def refusal(error: Refused) -> Response:
     """The one place where an error becomes HTTP."""
-    headers = {"Retry-After": str(error.retry_after)} if error.retry_after is not None else None
+    status = STATUS.get(error.code, 422)
+    headers = {"Retry-After": str(error.retry_after)} if error.retry_after is not None else {}
+    if status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="slipway"'
     detail = {"code": error.code, "message": error.message, "field": error.field}
-    return _json({"error": detail}, STATUS.get(error.code, 422), headers)
+    return _json({"error": detail}, status, headers)
 
 
 def _add_errors(app: FastAPI) -> None:
@@ -152,11 +177,14 @@ async def _predict(parts: Parts, request: Request, name: str | None, route: str,
     model: ServedModel | None = None
     outcome = "internal_error"
     started = time.perf_counter()
+    caller = caller_of(request)
     try:
+        if name is not None:
+            caller.require(name)
         body = await read_body(request, parts.max_body_bytes)
         started = time.perf_counter()
         # Looked up only now: a slow sender gets the version that is live when the request is there.
-        model = parts.shelf.default_model(parts.default_model) if name is None else parts.shelf.model(name)
+        model = _find(parts, name, caller)
         answer = await parts.runner.run(work, model, body, request.headers.get("content-type", ""))
         outcome = "ok"
         parts.visitors.count(model.name, model.version)
@@ -173,6 +201,15 @@ async def _predict(parts: Parts, request: Request, name: str | None, route: str,
         parts.metrics.requests.labels(*labels, outcome).inc()
         if model is not None:
             parts.metrics.seconds.labels(*labels).observe(time.perf_counter() - started)
+
+
+def _find(parts: Parts, name: str | None, caller: Caller) -> ServedModel:
+    """The model that was asked for, or the default one; raises Refused, also for a key that is not for it."""
+    if name is not None:
+        return parts.shelf.model(name, caller.may_use)
+    model = parts.shelf.default_model(parts.default_model, caller.may_use)
+    caller.require(model.name)
+    return model
 
 
 async def read_body(request: Request, limit: int) -> bytes:
@@ -197,24 +234,32 @@ async def read_body(request: Request, limit: int) -> bytes:
 
 def _add_state(app: FastAPI, parts: Parts) -> None:
     @app.get("/models", response_model=documents.Models, tags=["state"], summary="The models that are live")
-    async def models() -> Response:
-        slots = parts.shelf.slots().items()
+    async def models(request: Request) -> Response:
+        slots = parts.shelf.slots(caller_of(request).may_use).items()
         return _json({"models": [describe_model(name, slot) for name, slot in slots if slot.live]})
 
     @app.get(
         "/models/{name}",
         response_model=documents.Model,
-        responses={404: {"model": documents.Error}, 422: {"model": documents.Error}},
+        responses={status: {"model": documents.Error} for status in (401, 403, 404, 422)},
         tags=["state"],
         summary="One model, and why a wanted version is not live",
     )
-    async def one_model(name: str) -> Response:
+    async def one_model(request: Request, name: str) -> Response:
+        caller = caller_of(request)
+        caller.require(name)
         slot = parts.shelf.slot(name)
         if slot is None:
-            parts.shelf.model(name)  # raises, and says what is served
+            parts.shelf.model(name, caller.may_use)  # raises, and says what is served
         return _json(describe_model(name, slot))
 
-    @app.get("/health", response_model=documents.Health, tags=["state"], summary="The process answers")
+    @app.get(
+        "/health",
+        response_model=documents.Health,
+        openapi_extra=FREE,
+        tags=["state"],
+        summary="The process answers",
+    )
     async def health() -> Response:
         return _json({"status": "ok"})
 
@@ -222,11 +267,14 @@ def _add_state(app: FastAPI, parts: Parts) -> None:
         "/ready",
         response_model=documents.Readiness,
         responses={503: {"model": documents.Readiness}},
+        openapi_extra=FREE,
         tags=["state"],
         summary="Whether to send requests here, with the state of all it depends on",
     )
-    async def ready() -> Response:
-        state = describe_readiness(parts.watcher, parts.shelf, parts.visitors)
+    async def ready(request: Request) -> Response:
+        state = describe_readiness(
+            parts.watcher, parts.shelf, parts.visitors, parts.key_feed, request.state.caller
+        )
         return _json(state, 200 if state["status"] == "ready" else 503)
 
     @app.get(
@@ -235,8 +283,8 @@ def _add_state(app: FastAPI, parts: Parts) -> None:
         tags=["state"],
         summary="How often each version answered, kept across restarts",
     )
-    async def visitors() -> Response:
-        return _json(parts.visitors.report())
+    async def visitors(request: Request) -> Response:
+        return _json(parts.visitors.report(caller_of(request).may_use))
 
     @app.get("/metrics", include_in_schema=False)
     def metrics() -> Response:

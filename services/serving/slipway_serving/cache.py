@@ -20,7 +20,7 @@ from urllib.parse import quote
 from .registry import Target
 
 log = logging.getLogger(__name__)
-_INCOMING = ".incoming-"
+INCOMING = ".incoming-"
 _STALE_SECONDS = 3600
 
 
@@ -58,7 +58,7 @@ class ModelCache:
         if place.is_dir():
             return place
         place.parent.mkdir(parents=True, exist_ok=True)
-        incoming = Path(tempfile.mkdtemp(prefix=_INCOMING, dir=place.parent))
+        incoming = Path(tempfile.mkdtemp(prefix=INCOMING, dir=place.parent))
         try:
             download(target, incoming)
             try:
@@ -80,7 +80,7 @@ class ModelCache:
         wanted = {self.path(target) for target in keep}
         for model in self._models.iterdir():
             for version in model.iterdir():
-                if version not in wanted and not version.name.startswith(_INCOMING):
+                if version not in wanted and not version.name.startswith(INCOMING):
                     shutil.rmtree(version, ignore_errors=True)
             if not any(model.iterdir()):
                 # A download that starts this moment may have put something into it: then it stays.
@@ -92,7 +92,7 @@ class ModelCache:
     def remember(self, models: dict[str, KeptModel]) -> None:
         """Write the state file, whole or not at all."""
         text = json.dumps({"models": {name: asdict(kept) for name, kept in models.items()}}, indent=1)
-        handle, name = tempfile.mkstemp(prefix=_INCOMING, dir=self._folder)
+        handle, name = tempfile.mkstemp(prefix=INCOMING, dir=self._folder)
         with os.fdopen(handle, "w") as file:
             file.write(text)
             file.flush()
@@ -114,7 +114,7 @@ class ModelCache:
 
     def _sweep(self) -> None:
         """Remove what downloads cut off by a crash left behind; a fresh one may be another replica's."""
-        for leftover in [*self._models.glob(f"*/{_INCOMING}*"), *self._folder.glob(f"{_INCOMING}*")]:
+        for leftover in [*self._models.glob(f"*/{INCOMING}*"), *self._folder.glob(f"{INCOMING}*")]:
             try:
                 stale = time.time() - leftover.stat().st_mtime > _STALE_SECONDS
             except FileNotFoundError:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from .identity import Caller
+from .key_feed import KeyFeed
 from .registry import ALIAS
 from .shelf import Shelf, Slot
 from .visitors import Visitors
@@ -33,20 +35,33 @@ def describe_model(name: str, slot: Slot) -> dict[str, Any]:
     }
 
 
-def describe_readiness(watcher: Watcher, shelf: Shelf, visitors: Visitors) -> dict[str, Any]:
-    """Ready or not, and what is not as it should be, whether or not it matters for being ready."""
-    models = {
+def describe_readiness(
+    watcher: Watcher, shelf: Shelf, visitors: Visitors, key_feed: KeyFeed, caller: Caller | None
+) -> dict[str, Any]:
+    """Ready or not, and what is not as it should be, whether or not it matters for being ready.
+
+    An unknown caller learns what is up, but no model's name and no reason, which can name insides.
+    """
+    state: dict[str, Any] = {
+        "status": "ready" if watcher.ready else "starting",
+        "registry": asdict(watcher.look),
+        "database": {"reachable": visitors.store_error is None, "error": visitors.store_error},
+        "keys": asdict(key_feed.state),
+    }
+    if caller is None:
+        for part in ("registry", "database", "keys"):
+            del state[part]["error"]
+        return state
+    return {**state, "models": _model_states(shelf, caller)}
+
+
+def _model_states(shelf: Shelf, caller: Caller) -> dict[str, Any]:
+    return {
         name: {
             "state": slot.state,
             "version": slot.live.model.version if slot.live else None,
             "wanted": slot.wanted.version,
             "reason": slot.failure.reason if slot.failure else None,
         }
-        for name, slot in shelf.slots().items()
-    }
-    return {
-        "status": "ready" if watcher.ready else "starting",
-        "registry": asdict(watcher.look),
-        "database": {"reachable": visitors.store_error is None, "error": visitors.store_error},
-        "models": models,
+        for name, slot in shelf.slots(caller.may_use).items()
     }

@@ -64,13 +64,17 @@ class Health(BaseModel):
 
 class RegistryState(BaseModel):
     reachable: bool | None
-    error: str | None
+    error: str | None = None
     last_success: str | None
 
 
 class DatabaseState(BaseModel):
     reachable: bool
-    error: str | None
+    error: str | None = None
+
+
+class KeysState(RegistryState):
+    known: bool
 
 
 class ModelState(BaseModel):
@@ -84,7 +88,9 @@ class Readiness(BaseModel):
     status: Literal["ready", "starting"]
     registry: RegistryState
     database: DatabaseState
-    models: dict[str, ModelState]
+    keys: KeysState
+    models: dict[str, ModelState] | None = None
+    """Not for unknown callers, as no `error` is."""
 
 
 class ModelVisitors(BaseModel):

@@ -15,6 +15,9 @@ from starlette.concurrency import run_in_threadpool
 
 from .api import Parts, create_app
 from .cache import ModelCache
+from .guard import Doors
+from .key_feed import KeyFeed
+from .keys import Keys
 from .logs import set_up_logging
 from .metrics import Metrics
 from .model import load_model
@@ -37,8 +40,13 @@ def build(settings: Settings) -> FastAPI:
         cache = ModelCache(settings.cache_dir)
     except OSError as error:
         raise Misconfigured(f"SERVING_CACHE_DIR: {settings.cache_dir} cannot be written: {error}.") from None
+    keys = Keys()
+    key_feed = KeyFeed(settings.keys_url, settings.cache_dir, keys, settings.keys_poll_seconds)
+    doors = Doors(keys, settings.gateway_secret.get_secret_value(), settings.reader_token.get_secret_value())
     watcher = Watcher(
-        registry=MlflowRegistry(settings.mlflow_tracking_uri),
+        registry=MlflowRegistry(
+            settings.mlflow_tracking_uri, settings.mlflow_reader_token.get_secret_value()
+        ),
         cache=cache,
         load=partial(load_model, max_rows=settings.max_rows),
         shelf=shelf,
@@ -51,23 +59,40 @@ def build(settings: Settings) -> FastAPI:
     flusher = Flusher(visitors, settings.flush_seconds)
     runner = Runner(settings.workers, settings.max_pending)
     metrics.observe_state(
-        shelf, lambda: watcher.look, lambda: visitors.store_error is None, lambda: runner.pending
+        shelf,
+        lambda: watcher.look,
+        lambda: visitors.store_error is None,
+        lambda: runner.pending,
+        lambda: key_feed.state,
     )
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         flusher.start()
+        key_feed.start()
         watcher.start()
         log.info("started", extra={"registry": settings.mlflow_tracking_uri, "workers": settings.workers})
         yield
         # uvicorn comes here after the last answer: what was counted until now is still written.
         await run_in_threadpool(watcher.stop)
+        await run_in_threadpool(key_feed.stop)
         await run_in_threadpool(flusher.stop)
         runner.close()
         store.close()
         log.info("stopped")
 
-    parts = Parts(shelf, watcher, runner, visitors, metrics, settings.default_model, settings.max_body_bytes)
+    parts = Parts(
+        shelf,
+        watcher,
+        runner,
+        visitors,
+        metrics,
+        doors,
+        key_feed,
+        settings.default_model,
+        settings.max_body_bytes,
+        settings.access_log,
+    )
     return create_app(parts, lifespan)
 
 
@@ -86,7 +111,7 @@ def main() -> int:
         port=settings.port,
         root_path=settings.root_path.rstrip("/"),
         log_config=None,
-        access_log=settings.access_log,
+        access_log=False,  # the guard writes it, with who asked
         server_header=False,
         timeout_graceful_shutdown=settings.grace_seconds,
     )

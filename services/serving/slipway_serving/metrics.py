@@ -15,6 +15,7 @@ from prometheus_client import (
 )
 from prometheus_client.core import GaugeMetricFamily, Metric
 
+from .key_feed import FeedState
 from .registry import Target
 from .shelf import Shelf
 from .watcher import Look
@@ -59,6 +60,16 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.refused = Counter(
+            "slipway_serving_refused_total",
+            "Requests refused for who asked; reason is the error's code.",
+            ("reason",),
+            registry=self.registry,
+        )
+
+    def note_refusal(self, reason: str) -> None:
+        self.refused.labels(reason).inc()
+
     def note_load_failure(self, target: Target) -> None:
         self.load_failures.labels(target.name, target.version).inc()
 
@@ -68,9 +79,10 @@ class Metrics:
         look: Callable[[], Look],
         database_ok: Callable[[], bool],
         pending: Callable[[], int],
+        keys: Callable[[], FeedState],
     ) -> None:
         """Add what is read at each scrape."""
-        self.registry.register(_State(shelf, look, database_ok, pending))
+        self.registry.register(_State(shelf, look, database_ok, pending, keys))
 
     def text(self) -> bytes:
         return generate_latest(self.registry)
@@ -83,11 +95,13 @@ class _State:
         look: Callable[[], Look],
         database_ok: Callable[[], bool],
         pending: Callable[[], int],
+        keys: Callable[[], FeedState],
     ):
         self._shelf = shelf
         self._look = look
         self._database_ok = database_ok
         self._pending = pending
+        self._keys = keys
 
     def describe(self) -> list[Metric]:
         return []
@@ -118,6 +132,15 @@ class _State:
             "slipway_serving_database_up",
             "1 if the visitors' database answered last.",
             value=float(self._database_ok()),
+        )
+        keys = self._keys()
+        yield GaugeMetricFamily(
+            "slipway_serving_keys_up",
+            "1 if the door-keeper's list of keys was fetched last time: revocations are heard of.",
+            value=float(bool(keys.reachable)),
+        )
+        yield GaugeMetricFamily(
+            "slipway_serving_keys_known", "1 if keys can be checked at all.", value=float(keys.known)
         )
         yield GaugeMetricFamily(
             "slipway_serving_pending_requests",

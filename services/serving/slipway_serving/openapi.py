@@ -7,10 +7,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
+import orjson
+from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
 
+from .guard import caller_of
 from .shelf import Shelf, Slot
 
 _TYPES: dict[str, dict[str, str]] = {
@@ -41,6 +43,17 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
     " connect-src 'self'; frame-ancestors 'self'; base-uri 'none'; form-action 'self'"
 )
+
+
+_KEY = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "slipway_…",
+    "description": "An application's API key: `slipway keys create my-app --models red-blue` in a notebook's "
+    "terminal makes one. Whoever is logged in at the front page needs none here.",
+}
+FREE: dict[str, Any] = {"security": []}
+"""For routes that anybody may ask."""
 
 
 def predict_body(schema: dict[str, Any] | None = None, rows: Any = None) -> dict[str, Any]:
@@ -82,16 +95,22 @@ def invocation_body(rows: Any = None) -> dict[str, Any]:
 
 
 def install_docs(app: FastAPI, shelf: Shelf) -> None:
-    """Serve /docs and let /openapi.json tell of the models that are live when it is asked."""
-    general = app.openapi
+    """Serve /docs and let /openapi.json tell of the models that are live when it is asked, and of none that
+    the caller may not use.
+    """
 
-    def openapi() -> dict[str, Any]:
-        document = copy.deepcopy(general())
-        for name, slot in shelf.slots().items():
+    @app.get("/openapi.json", include_in_schema=False)
+    async def openapi(request: Request) -> Response:
+        document = copy.deepcopy(app.openapi())
+        document["components"]["securitySchemes"] = {"key": _KEY}
+        # Either, or nothing for people: their browser is logged in at the gateway.
+        document["security"] = [{"key": []}, {}]
+        if root := request.scope.get("root_path"):
+            document["servers"] = [{"url": root}]
+        for name, slot in shelf.slots(caller_of(request).may_use).items():
             _add_model(document, name, slot)
-        return document
+        return Response(orjson.dumps(document), media_type="application/json")
 
-    app.openapi = openapi  # type: ignore[method-assign]
     assets = Path(str(files("fastapi_offline"))) / "static"
     app.mount("/docs/assets", StaticFiles(directory=assets), name="docs-assets")
 

@@ -38,7 +38,9 @@ class Registry(Protocol):
 class MlflowRegistry:
     """The registry of an MLflow tracking server."""
 
-    def __init__(self, tracking_uri: str):
+    def __init__(self, tracking_uri: str, token: str):
+        # Where MLflow's client looks for it, in this process alone.
+        os.environ["MLFLOW_TRACKING_TOKEN"] = token
         # A look that fails is simply repeated at the next poll: retries inside the client would only make
         # the loop blind for minutes.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")

@@ -11,18 +11,31 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+SECRETS = {
+    "gateway_secret": "gateway_secret",
+    "mlflow_reader_token": "mlflow_reader_token",
+    "reader_token": "serving_reader_token",
+}
+"""The file of each setting that comes from one alone."""
+
 # Compose hands an option that was left out of .env over as an empty string.
 BlankIsNone = BeforeValidator(lambda value: value or None)
 
 
 class Settings(BaseSettings):
-    """Environment variables are these names with SERVING_ in front, save the two that have an alias."""
+    """Environment variables are these names with SERVING_ in front, save those that have an alias."""
 
     model_config = SettingsConfigDict(env_prefix="SERVING_", extra="ignore")
 
     mlflow_tracking_uri: str = Field(validation_alias="MLFLOW_TRACKING_URI", min_length=1)
     database_url: str = Field(min_length=1)
     db_password: SecretStr | None = None
+    keys_url: str = Field(default="http://auth:8000/auth/internal/keys", pattern="^https?://")
+    keys_poll_seconds: float = Field(default=2, gt=0)
+    gateway_secret: SecretStr = Field(validation_alias="gateway_secret", min_length=16)
+    mlflow_reader_token: SecretStr = Field(validation_alias="mlflow_reader_token", min_length=16)
+    reader_token: SecretStr = Field(min_length=16)
+    """The secret serving_reader_token, by which services of ours ask what is live."""
     secrets_dir: Path = Field(default=Path("/run/secrets"), validation_alias="SECRETS_DIR")
 
     host: str = "127.0.0.1"
@@ -72,6 +85,8 @@ def read_settings() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
+        if name in SECRETS:
+            raise _secret_missing(folder / SECRETS[name]) from None
         variable = name if name.isupper() else f"SERVING_{name.upper()}"
         raise Misconfigured(f"{variable}: {first['msg']}.") from None
     try:
@@ -82,8 +97,12 @@ def read_settings() -> Settings:
             " postgresql+psycopg2://serving@postgres:5432/serving or sqlite:////path/visitors.db."
         ) from None
     if url.host and not url.password:
-        raise Misconfigured(
-            f"The secret {folder}/serving_db_password is missing: `./slipway up` makes it, and so does the"
-            " job `secrets` of the Compose stack."
-        )
+        raise _secret_missing(folder / "serving_db_password")
     return settings
+
+
+def _secret_missing(path: Path) -> Misconfigured:
+    return Misconfigured(
+        f"The secret {path} is missing or too short: `./slipway up` makes it, and so does the"
+        " job `secrets` of the Compose stack."
+    )

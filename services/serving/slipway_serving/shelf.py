@@ -52,6 +52,10 @@ def now_text() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+def _every(name: str) -> bool:
+    return True
+
+
 class Shelf:
     """Slots by model name."""
 
@@ -60,10 +64,10 @@ class Shelf:
         self._lock = threading.Lock()
         self._now = now
 
-    def slots(self) -> dict[str, Slot]:
+    def slots(self, shown: Callable[[str], bool] = _every) -> dict[str, Slot]:
         """A copy, by name."""
         with self._lock:
-            return dict(sorted(self._slots.items()))
+            return {name: slot for name, slot in sorted(self._slots.items()) if shown(name)}
 
     def slot(self, name: str) -> Slot | None:
         return self._slots.get(name)
@@ -110,12 +114,12 @@ class Shelf:
         with self._lock:
             self._slots.pop(name, None)
 
-    def model(self, name: str) -> ServedModel:
-        """The live version; raises Refused where there is none."""
+    def model(self, name: str, shown: Callable[[str], bool] = _every) -> ServedModel:
+        """The live version; raises Refused where there is none, naming of the others those in `shown`."""
         slot = self._slots.get(name)
         if slot is None:
             raise Refused(
-                "unknown_model", f"no model {name!r} is in Production; {self._served_text()}", "name"
+                "unknown_model", f"no model {name!r} is in Production; {self._served_text(shown)}", "name"
             )
         if slot.live is None:
             wanted = f"{name} version {slot.wanted.version}"
@@ -126,10 +130,10 @@ class Shelf:
             raise Refused("model_not_ready", f"{wanted} is being loaded", "name", 2)
         return slot.live.model
 
-    def default_model(self, configured: str | None) -> ServedModel:
+    def default_model(self, configured: str | None, shown: Callable[[str], bool] = _every) -> ServedModel:
         """The configured default, else the only model there is; raises Refused."""
         if configured is not None:
-            return self.model(configured)
+            return self.model(configured, shown)
         names = list(self._slots)
         if not names:
             raise Refused("no_model", "no model is in Production yet: roll one out first")
@@ -137,10 +141,10 @@ class Shelf:
             raise Refused(
                 "ambiguous_model",
                 f"several models are in Production and none is the default: POST to /models/NAME/predict,"
-                f" NAME one of {', '.join(sorted(names))}",
+                f" NAME one of {', '.join(filter(shown, sorted(names)))}",
             )
         return self.model(names[0])
 
-    def _served_text(self) -> str:
-        names = sorted(self._slots)
+    def _served_text(self, shown: Callable[[str], bool]) -> str:
+        names = sorted(filter(shown, self._slots))
         return f"served are: {', '.join(names)}" if names else "nothing is served yet"

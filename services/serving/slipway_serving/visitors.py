@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
+from collections.abc import Callable
 from typing import Any, Protocol
 
 log = logging.getLogger(__name__)
@@ -67,11 +68,11 @@ class Visitors:
             self.store_error = None
             return True
 
-    def report(self) -> dict[str, Any]:
+    def report(self, shown: Callable[[str], bool] = lambda model: True) -> dict[str, Any]:
         """{"models": {name: {"total": n, "versions": {version: n}}}, "total": n, "unsaved": n}"""
         with self._lock:
-            counts = Counter(self._stored) + self._new
-            unsaved = sum(self._new.values())
+            counts = {key: n for key, n in (Counter(self._stored) + self._new).items() if shown(key[0])}
+            unsaved = sum(n for (model, _), n in self._new.items() if shown(model))
         models: dict[str, Any] = {}
         for (model, version), count in sorted(counts.items()):
             entry = models.setdefault(model, {"total": 0, "versions": {}})

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 REPOSITORY = Path(__file__).parents[3]
+GATEWAY_SECRET, READER_TOKEN = "the-gateways-own-secret", "the-token-that-only-reads"
 TIMEOUT_SECONDS = 0.8
 CHECK_SECONDS = 0.3
 
@@ -47,6 +48,9 @@ class Upstream:
         self.answers: dict[str, object] = {}
         self.status, self.delay_seconds, self.drips = 200, 0.0, False
         self.asked = 0
+        self.for_holders_of: dict[str, str] = {}
+        """Paths that are answered only to who sends this as Authorization."""
+        self.credentials: set[str | None] = set()
         self.port = 0
         self._stopping = threading.Event()
         self.server: ThreadingHTTPServer | None = None
@@ -71,6 +75,11 @@ class Upstream:
                 upstream.asked += 1
                 if upstream._stopping.wait(upstream.delay_seconds):
                     return
+                sent = self.headers.get("Authorization")
+                upstream.credentials.add(sent)
+                if sent != upstream.for_holders_of.get(self.path, sent):
+                    self.send_error(401)
+                    return
                 body = upstream.answers.get(self.path)
                 raw = body if isinstance(body, bytes) else json.dumps(body).encode()
                 self.send_response(upstream.status if body is not None else 404)
@@ -94,6 +103,10 @@ class Stack:
 
     def __init__(self, processes, free_port: Callable[[], int]) -> None:
         self.processes = processes
+        self.secrets = processes.folder / "secrets"
+        self.secrets.mkdir()
+        (self.secrets / "gateway_secret").write_text(f"{GATEWAY_SECRET}\n")
+        (self.secrets / "serving_reader_token").write_text(f"{READER_TOKEN}\n")
         self.upstreams = {name: Upstream() for name in ("hub", "mlflow", "auth", "serving")}
         self.upstreams["hub"].answers = {"/hub/health": {}}
         self.upstreams["mlflow"].answers = {"/mlflow/health": b"OK"}
@@ -103,6 +116,8 @@ class Stack:
             "/models": MODELS,
             "/visitors": VISITORS,
         }
+        holder = f"Bearer {READER_TOKEN}"
+        self.upstreams["serving"].for_holders_of = {"/models": holder, "/visitors": holder}
         for upstream in self.upstreams.values():
             upstream.start()
         self.port = free_port()
@@ -113,6 +128,7 @@ class Stack:
         local = {name: f"http://127.0.0.1:{upstream.port}" for name, upstream in self.upstreams.items()}
         return {
             "PYTHONPATH": str(REPOSITORY / "services/portal"),
+            "SECRETS_DIR": str(self.secrets),
             "PUBLIC_URL": "https://ml.example.com",
             "PORTAL_HOST": "127.0.0.1",
             "PORTAL_PORT": str(self.port),
@@ -133,7 +149,7 @@ class Stack:
         self.processes.wait_for("portal", self.process, f"{self.url}/portal/health")
 
     def get(self, path: str, user: str | None = None) -> httpx.Response:
-        headers = {"X-Remote-User": user} if user else {}
+        headers = {"X-Remote-User": user, "X-Gateway-Secret": GATEWAY_SECRET} if user else {}
         return self.client.get(path, headers=headers)
 
     def state(self) -> dict:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.integration.portal.conftest import MODELS
+from tests.integration.portal.conftest import GATEWAY_SECRET, MODELS
 from tests.support import browser
 
 pytestmark = pytest.mark.browser
@@ -41,9 +41,10 @@ def visit(chromium, stack) -> Iterator[Callable[..., Page]]:
         answer = {"status": 200, "json": who} if user else {"status": 401, "json": {}}
         context.route("**/auth/whoami", lambda route: route.fulfill(**answer))
         if user:
+            named = {"X-Remote-User": user, "X-Gateway-Secret": GATEWAY_SECRET}
             context.route(
                 "**/portal/state.json",
-                lambda route: route.continue_(headers={**route.request.headers, "X-Remote-User": user}),
+                lambda route: route.continue_(headers={**route.request.headers, **named}),
             )
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))

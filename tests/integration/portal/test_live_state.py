@@ -9,7 +9,7 @@ import time
 
 import psutil
 
-from tests.integration.portal.conftest import CHECK_SECONDS, TIMEOUT_SECONDS
+from tests.integration.portal.conftest import CHECK_SECONDS, READER_TOKEN, TIMEOUT_SECONDS
 
 
 def test_all_is_well_when_every_service_answers(stack):
@@ -21,6 +21,19 @@ def test_all_is_well_when_every_service_answers(stack):
     assert "https://ml.example.com/serving/predict" in state["example"]
     assert '"Coord_X"' in state["example"]
     assert "All systems up" in stack.get("/").text
+
+
+def test_only_serving_is_shown_the_token_that_reads(stack):
+    stack.wait_until(lambda state: state["overall"] == "up" and state["models"])
+    assert {name for name, one in stack.upstreams.items() if one.credentials != {None}} == {"serving"}
+    assert READER_TOKEN not in stack.processes.log("portal")
+
+
+def test_who_says_to_be_somebody_is_not_believed(stack):
+    answer = stack.client.get("/portal/state.json", headers={"X-Remote-User": "ada"})
+    assert answer.status_code == 401
+    answer = stack.client.get("/", headers={"X-Remote-User": "ada", "X-Gateway-Secret": "guess"})
+    assert "ada" not in answer.text
 
 
 def test_a_service_that_goes_away_and_comes_back_is_followed(stack):

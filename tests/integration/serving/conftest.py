@@ -29,6 +29,14 @@ from tests.support.processes import free_port
 SERVING = Path(__file__).parents[3] / "services" / "serving"
 KNN_TYPES = ["sklearn.metrics._dist_metrics.EuclideanDistance64", "sklearn.neighbors._kd_tree.KDTree"]
 FOREST_TYPES = ["sklearn.tree._tree.Tree"]
+SECRETS = {
+    "gateway_secret": "the-gateways-own-secret",
+    "serving_reader_token": "the-token-that-only-reads",
+    "mlflow_reader_token": "the-token-for-the-registry",
+    "serving_db_password": "test-password",
+}
+PERSON = {"X-Gateway-Secret": SECRETS["gateway_secret"], "X-Remote-User": "ada"}
+"""What the gateway says of somebody who is logged in."""
 RANDOM = np.random.default_rng(7)
 POINTS = pd.DataFrame(RANDOM.normal(scale=5, size=(400, 2)), columns=["Coord_X", "Coord_Y"])
 COLOURS = np.where(POINTS.sum(axis=1) > 0, "Red", "Blue")
@@ -206,9 +214,19 @@ def registry(mlflow_server):
     mlflow.set_tracking_uri(before)
 
 
+def write_secrets(folder: Path) -> Path:
+    secrets = folder / "secrets"
+    secrets.mkdir(exist_ok=True)
+    for name, value in SECRETS.items():
+        (secrets / name).write_text(f"{value}\n")
+    return secrets
+
+
 @pytest.fixture(scope="session")
 def start_serving(mlflow_server):
-    """start_serving(folder, **environment) -> a running server with .get and .post; stopped at the end."""
+    """start_serving(folder, **environment) -> a running server, asked with .get and .post by somebody who is
+    logged in, or with `headers`; stopped at the end.
+    """
     running = []
 
     def start(folder: Path, wait: bool = True, **environment: str) -> Process:
@@ -216,6 +234,8 @@ def start_serving(mlflow_server):
         settings = {
             "PORT": port,
             "PYTHONPATH": str(SERVING),
+            "SECRETS_DIR": str(write_secrets(folder)),
+            "SERVING_KEYS_URL": "http://127.0.0.1:9/auth/internal/keys",
             "MLFLOW_TRACKING_URI": mlflow_server.uri,
             "SERVING_PORT": port,
             "SERVING_CACHE_DIR": str(folder / "cache"),
@@ -226,10 +246,14 @@ def start_serving(mlflow_server):
             **environment,
         }
         server = Process(folder, [sys.executable, "-m", "slipway_serving"], settings, "/ready")
-        server.get = lambda path: httpx.get(server.url + path, timeout=30)
-        server.post = lambda path, body=None, **more: httpx.post(
-            server.url + path, json=body, timeout=30, **more
-        )
+
+        def ask(method: str, path: str, body: object = None, headers: dict | None = None, **more):
+            who = {} if "Authorization" in (headers or {}) else PERSON
+            asked = {**who, **(headers or {})}
+            return httpx.request(method, server.url + path, json=body, headers=asked, timeout=30, **more)
+
+        server.get = lambda path, **more: ask("GET", path, **more)
+        server.post = lambda path, body=None, **more: ask("POST", path, body, **more)
         running.append(server)
         return server.start(wait)
 
@@ -255,4 +279,6 @@ def serve(start_serving, tmp_path):
 @pytest.fixture
 def helpers():
     """What the tests of this folder share."""
-    return SimpleNamespace(eventually=eventually, points=POINTS, colours=COLOURS, free_port=free_port)
+    return SimpleNamespace(
+        eventually=eventually, points=POINTS, colours=COLOURS, free_port=free_port, person=PERSON
+    )

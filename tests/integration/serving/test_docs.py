@@ -14,7 +14,7 @@ def serving(registry, start_serving, tmp_path_factory):
     server.stop()
 
 
-def test_every_example_in_openapi_is_answered_as_it_stands(serving):
+def test_every_example_in_openapi_is_answered_as_it_stands(serving, helpers):
     document = serving.get("/openapi.json").json()
     assert document["servers"] == [{"url": "/serving"}]
     tried = 0
@@ -25,7 +25,9 @@ def test_every_example_in_openapi_is_answered_as_it_stands(serving):
             examples = [item["value"] for item in content.get("examples", {}).values()]
             for example in examples or [content["example"]]:
                 sent = {"content": example} if media == "text/csv" else {"json": example}
-                answer = httpx.post(serving.url + path, headers={"content-type": media}, **sent)
+                answer = httpx.post(
+                    serving.url + path, headers={**helpers.person, "content-type": media}, **sent
+                )
                 assert answer.status_code == 200, (path, media, example, answer.text)
                 tried += 1
     assert tried == 2 * (1 + 4 + 1)
@@ -50,11 +52,11 @@ def test_the_page_asks_no_other_host(serving):
 
 
 @pytest.mark.browser
-def test_the_page_shows_the_models_in_a_browser_without_an_error(registry, serve):
+def test_the_page_shows_the_models_in_a_browser_without_an_error(registry, serve, helpers):
     registry.production(red_blue="1")
     server = serve()
     with chromium() as browser:
-        page = browser.new_page()
+        page = browser.new_page(extra_http_headers=helpers.person)
         said = []
         page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
         page.goto(server.url + "/docs")

@@ -3,7 +3,6 @@
 import concurrent.futures
 import time
 
-import httpx
 import mlflow
 import pandas as pd
 import pytest
@@ -128,7 +127,7 @@ def test_a_table_as_answer_becomes_rows_and_params_reach_the_model(serving):
     ],
 )
 def test_a_wrong_request_is_told_what_is_wrong(serving, path, body, status, code, field):
-    answer = httpx.post(serving.url + path, content=body, headers=JSON)
+    answer = serving.post(path, content=body, headers=JSON)
     assert answer.status_code == status, answer.text
     told = error(answer)
     assert code in (None, told["code"])
@@ -151,18 +150,18 @@ def test_too_many_rows_and_too_many_bytes_are_refused_announced_or_not(serving):
     answer = serving.post("/predict", {"inputs": rows})
     assert (answer.status_code, error(answer)["code"]) == (413, "too_many_rows")
     big = b" " * 2_000_001
-    answer = httpx.post(serving.url + "/predict", content=big, headers=JSON)
+    answer = serving.post("/predict", content=big, headers=JSON)
     assert (answer.status_code, error(answer)["code"]) == (413, "body_too_large")
     chunks = (big[start : start + 65536] for start in range(0, len(big), 65536))
-    answer = httpx.post(serving.url + "/predict", content=chunks, headers=JSON)
+    answer = serving.post("/predict", content=chunks, headers=JSON)
     assert (answer.status_code, error(answer)["code"]) == (413, "body_too_large")
 
 
 def test_other_methods_media_and_encodings_are_refused(serving):
     assert error(serving.get("/predict"))["code"] == "method_not_allowed"
-    answer = httpx.post(serving.url + "/invocations", content=b"x", headers={"content-type": "text/plain"})
+    answer = serving.post("/invocations", content=b"x", headers={"content-type": "text/plain"})
     assert (answer.status_code, error(answer)["field"]) == (415, "Content-Type")
-    answer = httpx.post(serving.url + "/predict", content=b"x", headers={"content-encoding": "gzip"})
+    answer = serving.post("/predict", content=b"x", headers={"content-encoding": "gzip"})
     assert (answer.status_code, error(answer)["field"]) == (415, "Content-Encoding")
 
 

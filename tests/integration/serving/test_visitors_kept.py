@@ -41,9 +41,7 @@ def test_with_postgres_away_predictions_go_on_and_every_one_is_counted_afterward
     registry, serve, tmp_path, helpers, postgres
 ):
     registry.production(red_blue="1")
-    (tmp_path / "serving_db_password").write_text("test-password\n")
     server = serve(
-        SECRETS_DIR=str(tmp_path),
         SERVING_DATABASE_URL=f"postgresql+psycopg2://serving@127.0.0.1:{postgres.port}/postgres",
     )
     ask(server, 3)
@@ -74,4 +72,4 @@ def test_a_missing_secret_stops_the_server_with_one_sentence(serve, tmp_path):
     assert server.process.wait(60) == 2
     said = server.log.read_text()
     assert said.count("\n") == 1
-    assert "serving_db_password is missing" in said
+    assert "gateway_secret is missing" in said

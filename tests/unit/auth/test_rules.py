@@ -15,11 +15,14 @@ HERE = "https://slipway.example.org"
 @pytest.mark.parametrize(
     "headers",
     [
-        {"sec-fetch-site": "same-origin"},
-        {"sec-fetch-site": "same-origin", "referer": f"{HERE}/mlflow/#/experiments"},
-        {"origin": HERE},
+        {"sec-fetch-site": "same-origin", "referer": f"{HERE}/mlflow/"},
+        {"sec-fetch-site": "same-origin", "referer": f"{HERE}/serving/docs"},
+        {"sec-fetch-site": "same-origin", "referer": f"{HERE}/"},
+        # Reached by another name of the same machine: the browser has compared the origins itself.
+        {"sec-fetch-site": "same-origin", "referer": "http://127.0.0.1:8080/mlflow/"},
+        {"origin": HERE, "referer": f"{HERE}/pipelines/flows"},
         {"referer": f"{HERE}/mlflow/"},
-        {"referer": HERE},
+        {"referer": f"{HERE}/auth/keys"},
     ],
 )
 def test_our_own_page_may_change_state(headers):
@@ -31,12 +34,21 @@ def test_our_own_page_may_change_state(headers):
     [
         {},
         {"origin": "null"},
-        {"origin": "http://slipway.example.org"},
-        {"origin": f"{HERE}:8443"},
-        {"origin": f"{HERE}.evil.test"},
+        {"origin": "null", "referer": f"{HERE}/mlflow/"},
+        {"origin": "http://slipway.example.org", "referer": "http://slipway.example.org/mlflow/"},
+        {"origin": f"{HERE}:8443", "referer": f"{HERE}:8443/mlflow/"},
+        {"origin": f"{HERE}.evil.test", "referer": f"{HERE}.evil.test/mlflow/"},
+        # A page that hides where it is may be a notebook's.
+        {"sec-fetch-site": "same-origin"},
+        {"sec-fetch-site": "none", "referer": f"{HERE}/mlflow/"},
+        {"origin": HERE},
+        {"referer": HERE},
+        {"sec-fetch-site": "same-origin", "referer": f"{HERE}/hub/home"},
+        {"sec-fetch-site": "same-origin", "referer": f"{HERE}/services/x/"},
+        {"sec-fetch-site": "same-origin", "referer": f"{HERE}/mlflowers/"},
         {"referer": f"{HERE}.evil.test/mlflow/"},
-        {"sec-fetch-site": "cross-site", "origin": HERE},
-        {"sec-fetch-site": "same-site", "origin": HERE},
+        {"sec-fetch-site": "cross-site", "origin": HERE, "referer": f"{HERE}/mlflow/"},
+        {"sec-fetch-site": "same-site", "origin": HERE, "referer": f"{HERE}/mlflow/"},
         {"sec-fetch-site": "same-origin", "referer": f"{HERE}/user/mallory/lab"},
         {"origin": HERE, "referer": f"{HERE}/user/mallory/lab"},
     ],

@@ -6,7 +6,7 @@ import json
 import subprocess
 
 import pytest
-from slipway_portal.example import curl
+from slipway_portal.example import curl, make_key
 from slipway_portal.state import ProductionModel
 
 PUBLIC_URL = "https://ml.example.com"
@@ -18,10 +18,10 @@ def model(name: str, *columns: tuple[str, str]) -> ProductionModel:
 
 def parsed(command: str) -> tuple[str, dict]:
     """The address and the body, as a real shell hands them to curl."""
-    script = f"curl() {{ printf '%s\\0' \"$@\"; }}\n{command}"
+    script = f"SLIPWAY_KEY=slipway_abc; curl() {{ printf '%s\\0' \"$@\"; }}\n{command}"
     done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
     address, *header, data, body = done.stdout.removesuffix("\0").split("\0")
-    assert header == ["-H", "Content-Type: application/json"]
+    assert header == ["-H", "Authorization: Bearer slipway_abc", "-H", "Content-Type: application/json"]
     assert data == "-d"
     return address, json.loads(body)
 
@@ -50,3 +50,10 @@ def test_the_worked_example_stands_in_where_nothing_better_is_known(models):
     address, body = parsed(curl(PUBLIC_URL, models))
     assert address == "https://ml.example.com/serving/predict"
     assert body == {"inputs": [{"Coord_X": 1.0, "Coord_Y": 1.0}]}
+
+
+def test_the_key_is_for_the_model_that_is_asked():
+    assert "--models MODEL " in make_key(None)
+    assert "--models 'churn & co' " in make_key(
+        (model("no-columns"), model("churn & co", ("age", "integer")))
+    )

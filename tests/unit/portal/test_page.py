@@ -23,8 +23,9 @@ MODEL = {
     "signature": {"inputs": [{"name": "Coord_X", "type": "double"}]},
 }
 VISITORS = {"total": 1234, "models": {"red-blue": {"total": 1234}}}
-ADA = {"X-Remote-User": "ada", "X-Remote-Admin": "0"}
-ADMIN = {"X-Remote-User": "grace", "X-Remote-Admin": "1"}
+GATEWAY = {"X-Gateway-Secret": "the-gateways-own-secret"}
+ADA = {**GATEWAY, "X-Remote-User": "ada", "X-Remote-Admin": "0"}
+ADMIN = {**GATEWAY, "X-Remote-User": "grace", "X-Remote-Admin": "1"}
 
 
 class Browser:
@@ -88,7 +89,14 @@ def test_nobody_unknown_learns_a_models_name_or_which_service_is_down(portal, wa
 
 
 def test_state_is_refused_without_the_gateways_word(portal):
-    for headers in ({}, {"X-Remote-User": ""}, {"X-Remote-Admin": "1"}):
+    for headers in (
+        {},
+        {**GATEWAY, "X-Remote-User": ""},
+        {**GATEWAY, "X-Remote-Admin": "1"},
+        {"X-Remote-User": "ada"},
+        {"X-Remote-User": "ada", "X-Gateway-Secret": ""},
+        {"X-Remote-User": "ada", "X-Gateway-Secret": "the-gateways-own-secreT"},
+    ):
         answer = portal.get("/portal/state.json", headers=headers)
         assert answer.status_code == 401
         assert answer.json()["error"]["code"] == "not_logged_in"
@@ -115,16 +123,34 @@ def test_the_names_of_services_that_are_down_are_for_the_logged_in(portal, watch
     assert "Some services are down: Log-in" in shown(portal.get("/", headers=ADA).text)
 
 
+def test_a_name_without_the_gateways_secret_is_nobodys(portal):
+    html = portal.get("/", headers={"X-Remote-User": "grace", "X-Remote-Admin": "1"}).text
+    assert "grace" not in html
+    assert "red-blue" not in html
+    assert "administrator" not in shown(html)
+
+
+def test_administrators_see_that_they_are(portal):
+    assert "administrator" in shown(portal.get("/", headers=ADMIN).text)
+    assert "administrator" not in shown(portal.get("/", headers=ADA).text)
+
+
+def test_the_page_says_how_an_application_gets_its_key(portal):
+    html = shown(portal.get("/", headers=ADA).text)
+    assert "slipway keys create my-app --models red-blue --days 90" in html
+    assert "Authorization: Bearer $SLIPWAY_KEY" in html
+
+
 def test_only_administrators_are_led_to_the_approval_of_users(portal):
     assert "/hub/authorize" in shown(portal.get("/", headers=ADMIN).text)
     assert "/hub/authorize" not in shown(portal.get("/", headers=ADA).text)
-    assert "/hub/authorize" not in shown(portal.get("/", headers={"X-Remote-Admin": "1"}).text)
+    assert "/hub/authorize" not in shown(portal.get("/", headers={**GATEWAY, "X-Remote-Admin": "1"}).text)
 
 
 def test_a_models_name_is_text_and_never_markup(portal, watch):
     model = {**MODEL, "name": NASTY, "runtime": NASTY, "since": NASTY, "wanted": NASTY}
     watch.state = watch.state.with_production({"models": [model]}, None)
-    html = portal.get("/", headers={"X-Remote-User": NASTY}).text
+    html = portal.get("/", headers={**GATEWAY, "X-Remote-User": NASTY}).text
     assert "<img src=x" not in html
     assert html.count("&lt;img src=x") >= 4
     assert 'href="/mlflow/#/models/%3Cimg%20src%3Dx' in html

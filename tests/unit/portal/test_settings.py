@@ -37,3 +37,11 @@ def test_a_wrong_value_is_explained_by_its_variable(monkeypatch, variable, value
     with pytest.raises(ValidationError) as caught:
         Settings()
     assert explain(caught.value).startswith(f"{variable} is wrong (")
+
+
+@pytest.mark.parametrize("name", ["gateway_secret", "serving_reader_token"])
+def test_a_missing_secret_is_named_with_its_file(secrets, name):
+    (secrets / name).unlink()
+    with pytest.raises(ValidationError) as caught:
+        Settings()
+    assert str(secrets / name) in explain(caught.value)

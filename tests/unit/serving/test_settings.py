@@ -3,6 +3,7 @@
 import pytest
 from slipway_serving.settings import Misconfigured, read_settings
 
+SECRETS = ("gateway_secret", "mlflow_reader_token", "serving_reader_token")
 URL = "postgresql+psycopg2://serving@postgres:5432/serving"
 
 
@@ -12,6 +13,8 @@ def environment(monkeypatch, tmp_path):
         for name in ("MLFLOW_TRACKING_URI", "SERVING_DATABASE_URL"):
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("SECRETS_DIR", str(tmp_path))
+        for name in SECRETS:
+            (tmp_path / name).write_text("a-secret-long-enough\n")
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
         return tmp_path
@@ -54,3 +57,21 @@ def test_what_is_missing_or_wrong_is_named_in_one_sentence(environment, variable
 def test_sqlite_needs_no_password_and_a_blank_option_is_no_option(environment):
     environment(MLFLOW_TRACKING_URI="http://m", SERVING_DATABASE_URL="sqlite:///x", SERVING_DEFAULT_MODEL="")
     assert read_settings().default_model is None
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_missing_secret_is_named_with_its_file(environment, name):
+    secrets = environment(MLFLOW_TRACKING_URI="http://m", SERVING_DATABASE_URL="sqlite:///x")
+    assert "a-secret-long-enough" not in repr(read_settings())
+    (secrets / name).unlink()
+    with pytest.raises(Misconfigured, match=name) as caught:
+        read_settings()
+    assert str(secrets / name) in str(caught.value)
+
+
+def test_a_feed_of_keys_has_an_address(environment):
+    environment(
+        MLFLOW_TRACKING_URI="http://m", SERVING_DATABASE_URL="sqlite:///x", SERVING_KEYS_URL="auth:8000"
+    )
+    with pytest.raises(Misconfigured, match="SERVING_KEYS_URL"):
+        read_settings()

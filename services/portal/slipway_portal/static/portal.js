@@ -72,6 +72,7 @@ function draw(known) {
   show(one("[data-total]"), known.answered !== null);
   one("[data-count]").textContent = number(known.answered);
   text(one("[data-example]"), known.example);
+  text(one("[data-make-key]"), known.make_key);
 }
 
 function headline(status, words) {

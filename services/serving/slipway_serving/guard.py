@@ -1,0 +1,151 @@
+"""Lets nobody in without knowing who it is. What stands behind it finds the caller in the request's state.
+
+Only where the process says how it is may anybody ask. Everything else needs an API key, the gateway's word
+for a person, or the token of a service of ours, which only reads.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import time
+from collections.abc import Callable
+
+from fastapi import Request
+from fastapi.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .errors import Refused
+from .identity import PORTAL, Caller, person
+from .keys import Keys
+
+log = logging.getLogger(__name__)
+
+FREE = frozenset({"/health", "/ready", "/metrics"})
+_READS = frozenset({"GET", "HEAD"})
+
+
+class Doors:
+    """Tells callers by their headers."""
+
+    def __init__(self, keys: Keys, gateway_secret: str, reader_token: str) -> None:
+        self._keys = keys
+        self._gateway_secret = gateway_secret.encode()
+        self._reader_token = reader_token.encode()
+
+    def caller(self, headers: list[tuple[bytes, bytes]]) -> Caller | None:
+        """Who sent these headers, None for nobody; raises Refused for a credential that is no good.
+
+        A credential that was sent is the only one looked at.
+        """
+        credential = user = secret = b""
+        for name, value in headers:
+            if name == b"authorization":
+                credential = value
+            elif name == b"x-remote-user":
+                user = value
+            elif name == b"x-gateway-secret":
+                secret = value
+        if credential:
+            return self._by_credential(credential)
+        if user and hmac.compare_digest(secret, self._gateway_secret):
+            return person(user.decode("latin-1"))
+        return None
+
+    def _by_credential(self, credential: bytes) -> Caller:
+        scheme, _, token = credential.partition(b" ")
+        token = token.strip()
+        if scheme.lower() != b"bearer":
+            raise Refused(
+                "malformed_key", "send the key as `Authorization: Bearer slipway_…`", "Authorization"
+            )
+        if hmac.compare_digest(token, self._reader_token):
+            return PORTAL
+        return self._keys.caller(token.decode("latin-1"))
+
+
+class Guard:
+    """ASGI middleware. refuse: turns a Refused into an answer; note: told the reason of each refusal."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        doors: Doors,
+        refuse: Callable[[Refused], Response],
+        note: Callable[[str], None],
+        every_request: bool = False,
+    ) -> None:
+        self._app, self._doors, self._refuse, self._note = app, doors, refuse, note
+        self._every_request = every_request
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        free = _path(scope) in FREE
+        try:
+            caller = self._doors.caller(scope["headers"])
+            if not free:
+                _check(caller, scope["method"])
+        except Refused as error:
+            if not free:
+                self._tell(error, scope)
+                await self._refuse(error)(scope, receive, send)
+                return
+            caller = None
+        scope.setdefault("state", {})["caller"] = caller
+        if self._every_request:
+            await self._logged(scope, receive, send, caller)
+        else:
+            await self._app(scope, receive, send)
+
+    def _tell(self, error: Refused, scope: Scope) -> None:
+        self._note(error.code)
+        log.info("refused", extra={"reason": error.code, "method": scope["method"], "path": scope["path"]})
+
+    async def _logged(self, scope: Scope, receive: Receive, send: Send, caller: Caller | None) -> None:
+        """With a line that says who asked for what; the credential itself is in no line."""
+        began, status = time.perf_counter(), 0
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        finally:
+            milliseconds = round((time.perf_counter() - began) * 1000, 1)
+            facts = {"method": scope["method"], "path": scope["path"], "status": status, "ms": milliseconds}
+            log.info("request", extra={**who(caller), **facts})
+
+
+def who(caller: Caller | None) -> dict[str, str | None]:
+    """The caller as the log shows it."""
+    if caller is None:
+        return {"caller": None}
+    shown: dict[str, str | None] = {"caller": caller.name, "caller_kind": caller.kind}
+    return {**shown, "key_id": caller.key_id} if caller.key_id else shown
+
+
+def caller_of(request: Request) -> Caller:
+    """Behind the guard there always is one."""
+    return request.state.caller
+
+
+def _check(caller: Caller | None, method: str) -> None:
+    if caller is None:
+        raise Refused(
+            "no_credentials",
+            "send an API key as `Authorization: Bearer slipway_…`; `slipway keys create` makes one",
+            "Authorization",
+        )
+    if caller.kind == "service" and method not in _READS:
+        raise Refused("read_only", "this token only reads: predictions need an API key", "Authorization")
+
+
+def _path(scope: Scope) -> str:
+    """Without the prefix that the server was told of, as the routes are written."""
+    path, root = scope["path"], scope.get("root_path", "")
+    return path[len(root) :] if root and path.startswith(f"{root}/") else path

@@ -1,0 +1,271 @@
+"""Who gets in: by key, by the gateway's word, by the token that only reads; and what nobody learns."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from types import SimpleNamespace
+
+import httpx
+import pytest
+from slipway_serving.api import Parts, create_app
+from slipway_serving.errors import Refused
+from slipway_serving.guard import Doors
+from slipway_serving.identity import application
+from slipway_serving.key_feed import FeedState
+from slipway_serving.metrics import Metrics
+from slipway_serving.registry import Target
+from slipway_serving.runner import Runner
+from slipway_serving.shelf import Shelf
+from slipway_serving.visitors import Visitors
+from slipway_serving.watcher import Look
+
+GATEWAY_SECRET, READER_TOKEN = "the-gateways-own-secret", "the-token-that-only-reads"
+KEYS = {
+    "slipway_red": application("red-app", "id-1", ["red"]),
+    "slipway_all": application("all", "id-2", "*"),
+}
+ADA = {"X-Gateway-Secret": GATEWAY_SECRET, "X-Remote-User": "ada"}
+READER = {"Authorization": f"Bearer {READER_TOKEN}"}
+
+
+def key(text: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer slipway_{text}"}
+
+
+class Keys:
+    def caller(self, text: str):
+        if text == "slipway_early":
+            raise Refused("keys_unknown", "try again", None, 5)
+        if text not in KEYS:
+            raise Refused("foreign_key", "not ours", "Authorization")
+        return KEYS[text]
+
+
+class Store:
+    def add(self, increments):
+        pass
+
+    def totals(self):
+        return {("red", "1"): 3, ("green", "1"): 4}
+
+
+class Server:
+    """The application in this process, with the models red and green; green is the default."""
+
+    def __init__(self, root_path: str = "", log_requests: bool = False) -> None:
+        shelf = Shelf()
+        for name in ("red", "green"):
+            target = Target(name, "1", 0)
+            shelf.want(target)
+            shelf.place(
+                SimpleNamespace(
+                    name=name,
+                    version="1",
+                    target=target,
+                    signature=None,
+                    example_rows=None,
+                    run_id=None,
+                    flavor="sklearn",
+                    runtime=SimpleNamespace(name="pyfunc"),
+                )
+            )
+        visitors = Visitors(Store())
+        visitors.flush()
+        self.metrics, self.runner = Metrics(), Runner(1, 8)
+        feed = SimpleNamespace(state=FeedState(known=True, reachable=False, error="http://auth:8000 is away"))
+        self.app = create_app(
+            Parts(
+                shelf,
+                SimpleNamespace(ready=True, look=Look(True, "http://mlflow:5000 said no")),
+                self.runner,
+                visitors,
+                self.metrics,
+                Doors(Keys(), GATEWAY_SECRET, READER_TOKEN),
+                feed,
+                default_model="green",
+                log_requests=log_requests,
+            )
+        )
+        self.root_path = root_path
+
+    def ask(self, method: str, path: str, headers: dict[str, str] | None = None, **more) -> httpx.Response:
+        async def asked() -> httpx.Response:
+            transport = httpx.ASGITransport(self.app, root_path=self.root_path)
+            async with httpx.AsyncClient(transport=transport, base_url="http://serving") as client:
+                return await client.request(method, path, headers=headers, **more)
+
+        return asyncio.run(asked())
+
+    def get(self, path: str, headers: dict[str, str] | None = None) -> httpx.Response:
+        return self.ask("GET", path, headers)
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server()
+
+
+def code(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["error"]["code"]
+
+
+def routes(app) -> list[tuple[str, str]]:
+    """Every route there is, mounted files included, with a name put in."""
+    found = []
+    for route in app.routes:
+        path = route.path.replace("{name}", "red") + (
+            "/swagger-ui.css" if not hasattr(route, "methods") else ""
+        )
+        found += [(method, path) for method in sorted(getattr(route, "methods", None) or {"GET"})]
+    return found
+
+
+def test_every_route_asks_who_it_is_but_for_those_that_say_how_it_is(server):
+    free = {"/health", "/ready", "/metrics"}
+    asked = [(method, path) for method, path in routes(server.app) if path not in free]
+    assert len(asked) >= 11
+    for method, path in [*asked, ("GET", "/nothing"), ("GET", "/health/"), ("POST", "/models/red/predict/")]:
+        answer = server.ask(method, path)
+        assert answer.status_code == 401, (method, path)
+        assert answer.headers["www-authenticate"] == 'Bearer realm="slipway"'
+        assert method == "HEAD" or answer.json()["error"]["code"] == "no_credentials"
+    for path in free:
+        assert server.get(path).status_code == 200
+        assert server.get(path, key("wrong")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Remote-User": "ada"},
+        {"X-Remote-User": "ada", "X-Gateway-Secret": ""},
+        {"X-Remote-User": "ada", "X-Gateway-Secret": "the-gateways-own-secreT"},
+        {"X-Remote-User": "", "X-Gateway-Secret": GATEWAY_SECRET},
+        {"X-Gateway-Secret": GATEWAY_SECRET},
+        {"X-Remote-User": "ada", "X-Remote-Admin": "1", "Cookie": "slipway-session=abc"},
+    ],
+)
+def test_a_name_counts_with_the_gateways_secret_alone(server, headers):
+    assert code(server.get("/models", headers)) == (401, "no_credentials")
+
+
+@pytest.mark.parametrize(
+    ("credential", "reason"),
+    [
+        ("Bearer slipway_wrong", "foreign_key"),
+        ("Bearer a-hub-token", "foreign_key"),
+        ("Basic c2xpcHdheTp4", "malformed_key"),
+        ("Bearer", "foreign_key"),
+        ("slipway_all", "malformed_key"),
+    ],
+)
+def test_a_wrong_credential_is_not_rescued_by_the_gateways_word(server, credential, reason):
+    answer = server.get("/models", {**ADA, "Authorization": credential})
+    assert code(answer) == (401, reason)
+    assert reason in server.metrics.text().decode()
+
+
+def test_keys_that_cannot_be_checked_are_neither_good_nor_wrong(server):
+    answer = server.get("/models", key("early"))
+    assert code(answer) == (503, "keys_unknown")
+    assert answer.headers["retry-after"] == "5"
+
+
+def test_a_key_sees_its_own_models_and_no_others_name(server):
+    assert [one["name"] for one in server.get("/models", key("red")).json()["models"]] == ["red"]
+    assert server.get("/visitors", key("red")).json() == {
+        "models": {"red": {"total": 3, "versions": {"1": 3}}},
+        "total": 3,
+        "unsaved": 0,
+    }
+    assert list(server.get("/ready", key("red")).json()["models"]) == ["red"]
+    document = server.get("/openapi.json", key("red")).text
+    assert "/models/red/predict" in document
+    assert "green" not in document
+    for headers in (key("all"), ADA, READER):
+        assert len(server.get("/models", headers).json()["models"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/models/green"),
+        ("POST", "/models/green/predict"),
+        ("POST", "/models/green/invocations"),
+        ("POST", "/predict"),
+        ("POST", "/invocations"),
+        ("POST", "/models/unheard-of/predict"),
+    ],
+)
+def test_a_key_for_another_model_is_told_which_one_it_is_not_for(server, method, path):
+    answer = server.ask(method, path, key("red"), content=b"{}")
+    assert code(answer) == (403, "not_for_this_model")
+    assert "red-app" in answer.text
+    assert ("unheard-of" if "unheard" in path else "green") in answer.json()["error"]["message"]
+
+
+def test_who_may_use_a_model_comes_as_far_as_its_inputs(server):
+    for headers in (key("red"), key("all"), ADA):
+        answer = server.ask("POST", "/models/red/predict", headers, content=b"x" * (17 * 2**20))
+        assert code(answer) == (413, "body_too_large")
+
+
+def test_an_unknown_model_names_to_a_key_only_what_it_is_for(server):
+    KEYS["slipway_two"] = application("two", "id-3", ["red", "gone"])
+    answer = server.ask("POST", "/models/gone/predict", key("two"), content=b"{}")
+    assert code(answer) == (404, "unknown_model")
+    assert "served are: red" in answer.text
+    assert "green" not in answer.text
+
+
+def test_the_token_that_only_reads_predicts_nothing(server):
+    assert server.get("/visitors", READER).status_code == 200
+    assert code(server.ask("POST", "/predict", READER, content=b"{}")) == (403, "read_only")
+
+
+def test_the_unknown_learn_whether_it_is_ready_but_no_name_and_no_reason(server):
+    answer = server.get("/ready")
+    assert answer.status_code == 200
+    state = answer.json()
+    assert state["keys"] == {"known": True, "reachable": False, "last_success": None}
+    assert "models" not in state
+    for inside in ("mlflow", "auth:8000", "red", "green"):
+        assert inside not in answer.text
+    assert "auth:8000" in server.get("/ready", ADA).text
+
+
+def test_behind_a_prefix_it_is_the_same():
+    server = Server(root_path="/serving")
+    assert server.get("/serving/health").status_code == 200
+    assert server.get("/serving/models").status_code == 401
+    assert server.get("/serving/serving/health").status_code == 401
+    assert server.get("/serving/models", key("red")).status_code == 200
+    assert server.get("/serving/openapi.json", ADA).json()["servers"] == [{"url": "/serving"}]
+
+
+def test_openapi_says_where_a_key_goes_and_where_none_is_needed(server):
+    document = server.get("/openapi.json", ADA).json()
+    assert document["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
+    assert document["security"] == [{"key": []}, {}]
+    assert document["paths"]["/health"]["get"]["security"] == []
+    assert "security" not in document["paths"]["/models/red/predict"]["post"]
+    assert {"401", "403"} <= document["paths"]["/models/red/predict"]["post"]["responses"].keys()
+
+
+def test_the_log_says_who_asked_and_never_with_which_key(caplog):
+    caplog.set_level(logging.INFO, "slipway_serving.guard")
+    server = Server(log_requests=True)
+    server.get("/models", key("red"))
+    server.get("/models", ADA)
+    server.get("/models", key("wrong"))
+    lines = [vars(record) for record in caplog.records]
+    assert [(line["message"], line.get("caller"), line.get("key_id")) for line in lines] == [
+        ("request", "red-app", "id-1"),
+        ("request", "ada", None),
+        ("refused", None, None),
+    ]
+    assert lines[0]["status"] == 200 and lines[2]["reason"] == "foreign_key"
+    assert "slipway_" not in str(
+        [{k: v for k, v in line.items() if k not in ("pathname", "name")} for line in lines]
+    )
