@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from infra.launcher import users_arguments as users
 from infra.migrate import arguments as migrate
 
 
@@ -157,6 +158,10 @@ def parser() -> argparse.ArgumentParser:
     )
     add_ways(one)
     one.set_defaults(command="admin-password")
+
+    one = command("users", users.HELP, users.DESCRIPTION, users.EXAMPLES)
+    users.add_arguments(one, add_ways)
+    one.set_defaults(command="users")
 
     one = command(
         "doctor",

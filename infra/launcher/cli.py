@@ -152,6 +152,17 @@ def _admin_password(options: argparse.Namespace, screen: Screen) -> int:
     return login.show(login.password_of_stack, screen)
 
 
+def _users(options: argparse.Namespace, screen: Screen) -> int:
+    from infra.launcher import settings, users
+
+    chosen = settings.load()
+    if _is_embedded(options):
+        from infra.embedded import users as embedded
+
+        return users.run(options, embedded.hub(chosen), users.delete_folder, screen)
+    return users.run(options, users.hub_of_stack(chosen), users.delete_volume, screen)
+
+
 def _doctor(options: argparse.Namespace, screen: Screen) -> int:
     if _is_embedded(options):
         from infra.embedded import doctor as embedded
@@ -171,5 +182,6 @@ COMMANDS = {
     "test": _test,
     "install-docker": _install_docker,
     "admin-password": _admin_password,
+    "users": _users,
     "doctor": _doctor,
 }

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 from infra.launcher import compose, engine, settings
 from infra.launcher.lock import only_one
 from infra.launcher.problem import PRECONDITION, Problem
 from infra.launcher.progress import Screen
+
+GONE_ALREADY = re.compile(r"No such container|network \S+ not found|No such network", re.IGNORECASE)
 
 
 def run(with_volumes: bool, yes: bool, screen: Screen) -> int:
@@ -34,6 +37,10 @@ def run(with_volumes: bool, yes: bool, screen: Screen) -> int:
             screen.say("Stopping the stack")
         answer = compose.remove(chosen.project, with_volumes)
         must("docker compose down", answer)
+        # The hub makes a network for each user's server and joins services to it; once all of these are gone,
+        # nothing holds such a network any more, and nobody makes another.
+        if networks := engine.notebook_networks(chosen.project):
+            must("docker network rm", engine.docker("network", "rm", *networks))
         homes = engine.notebook_volumes(chosen.project) if with_volumes else []
         if homes:
             must("docker volume rm", engine.docker("volume", "rm", *homes))
@@ -47,7 +54,7 @@ def run(with_volumes: bool, yes: bool, screen: Screen) -> int:
 
 
 def must(what: str, answer: engine.Answer) -> None:
-    if not answer.ok and "No such container" not in answer.err:
+    if not answer.ok and not GONE_ALREADY.search(answer.err):
         raise Problem(
             f"`{what}` failed: {answer.last_words(4)}",
             "Run `./slipway down` again, or see `./slipway status`.",

@@ -144,6 +144,12 @@ def notebook_volumes(project: str) -> list[str]:
     return docker("volume", "ls", "--quiet", *filters).out.split()
 
 
+def notebook_networks(project: str) -> list[str]:
+    """The ids of the networks, one for each user's server, that the hub of this project has made."""
+    filters = ["--filter", f"label={OUR_PROJECT}={project}", "--filter", f"label={OUR_ROLE}=notebook"]
+    return docker("network", "ls", "--quiet", "--no-trunc", *filters).out.split()
+
+
 def volumes(project: str) -> list[str]:
     """The names of the volumes that Compose made for the project."""
     return docker("volume", "ls", "--quiet", "--filter", f"label={PROJECT}={project}").out.split()

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import slipway_hub
-from slipway_hub import accounts, oidc, services, spawner
+from slipway_hub import accounts, browsers, oidc, services, spawner
 from slipway_hub.settings import settings_or_exit
 
 c = get_config()  # noqa: F821 (JupyterHub gives it)
@@ -34,6 +34,7 @@ try:
     (oidc if settings.oidc_client_id else accounts).configure(c, settings)
 except oidc.ProviderUnreachable as error:
     sys.exit(f"hub: {error}.")
+browsers.configure(c, settings)
 services.configure(c, settings)
 spawner.configure(c, settings)
 

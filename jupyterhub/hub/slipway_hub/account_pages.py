@@ -3,13 +3,16 @@ which JupyterHub accepts only with its XSRF token."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from jupyterhub.handlers import BaseHandler
 from jupyterhub.scopes import needs_scope
-from nativeauthenticator.orm import UserInfo
 from tornado import web
 
 from slipway_hub import passwords
-from slipway_hub.sessions import end_browser_sessions, end_everything
+from slipway_hub.people import INVALID_NAME, People
+from slipway_hub.sessions import end_browser_sessions
+from slipway_hub.tries import TooMany
 
 # Anybody can sign up; nobody should be able to fill the database by it.
 MOST_WAITING = 200
@@ -22,7 +25,6 @@ def handlers() -> list[tuple[str, type]]:
         (r"/authorize", Accounts),
         (r"/authorize/([^/]+)", Account),
         (r"/change-password", OwnPassword),
-        (r"/change-password/([^/]+)", AnothersPassword),
     ]
 
 
@@ -32,7 +34,13 @@ class SignUp(BaseHandler):
 
     async def post(self) -> None:
         username = self.authenticator.normalize_username(self.get_body_argument("username", "").strip())
-        problem = await self.problem(username)
+        try:
+            problem = self.problem(username)
+        except TooMany as too_many:
+            self.set_status(too_many.status_code)
+            self.set_header("Retry-After", too_many.headers["Retry-After"])
+            await self.show(username=username, problem=too_many.get_message(), too_many=True)
+            return
         if problem:
             self.set_status(400)
             await self.show(username=username, problem=problem)
@@ -41,69 +49,114 @@ class SignUp(BaseHandler):
         self.log.info("%s signed up and waits for approval", username)
         await self.show(signed_up=username)
 
-    async def problem(self, username: str) -> str | None:
+    def problem(self, username: str) -> str | None:
+        """What is wrong with the form. Raises TooMany before it tells whether a name is taken: who asks that
+        twenty times is not looking for a name."""
         authenticator = self.authenticator
         if not authenticator.validate_username(username):
-            return (
-                "A user name starts with a letter or a digit and has only small letters, digits and . _ - "
-                "@ +, at most 64."
-            )
-        if authenticator.name_is_taken(username):
-            return f"The name {username} is taken. Choose another."
-        if authenticator.how_many_wait() >= MOST_WAITING:
-            return "Too many people are waiting for approval. Ask an administrator to look at the list."
-        return passwords.complaint(
+            return INVALID_NAME
+        complaint = passwords.complaint(
             username,
             self.get_body_argument("signup_password", "", strip=False),
             self.get_body_argument("signup_password_confirmation", "", strip=False),
         )
+        if complaint:
+            return complaint
+        authenticator.tries.sign_up(self.request)
+        if authenticator.name_is_taken(username):
+            return f"The name {username} is taken. Choose another."
+        if authenticator.how_many_wait() >= MOST_WAITING:
+            return "Too many people are waiting for approval. Ask an administrator to look at the list."
+        return None
 
-    async def show(self, **what: str) -> None:
+    async def show(self, **what: Any) -> None:
         self.finish(await self.render_template("signup.html", **what))
 
 
-class Accounts(BaseHandler):
+class AccountsPage(BaseHandler):
+    async def show(self, **what: Any) -> None:
+        first, everybody = self.authenticator.admin_user, People(self).all()
+        page = await self.render_template("accounts.html", people=everybody, first=first, **what)
+        # A link that is shown is good for whoever sees it.
+        self.set_header("Cache-Control", "no-store")
+        self.finish(page)
+
+    async def refuse(self, problem: web.HTTPError, name: str) -> None:
+        self.set_status(problem.status_code)
+        await self.show(problem=problem.get_message(), person=name)
+
+
+class Accounts(AccountsPage):
     @needs_scope("admin:users")
     async def get(self) -> None:
-        accounts = self.authenticator.accounts()
-        self.finish(await self.render_template("accounts.html", accounts=accounts))
+        await self.show()
+
+    @needs_scope("admin:users")
+    async def post(self) -> None:
+        """Invites somebody."""
+        name = self.authenticator.normalize_username(self.get_body_argument("username", "").strip())
+        try:
+            link = People(self).invite(name, bool(self.get_body_argument("admin", "")))
+        except web.HTTPError as problem:
+            await self.refuse(problem, name)
+            return
+        self.log.info("%s: invited by %s", name, self.current_user.name)
+        await self.show(link=link, person=name)
 
 
-class Account(BaseHandler):
+class Account(AccountsPage):
     @needs_scope("admin:users")
     async def post(self, username: str) -> None:
-        account = account_or_404(self, username)
-        if username == self.current_user.name:
-            raise web.HTTPError(400, "You cannot suspend yourself. Another administrator can.")
-        action = self.get_body_argument("action", "")
-        if action == "approve":
-            self.authenticator.approve(account, True)
-        elif action == "suspend":
-            self.authenticator.approve(account, False)
-            if user := self.find_user(username):
-                await end_everything(self, user)
-        elif action == "discard" and self.authenticator.state_of(account) == "waits":
-            self.authenticator.discard(account)
-        else:
-            raise web.HTTPError(400, "action must be approve, suspend, or discard (of one who waits)")
+        people, action = People(self), self.get_body_argument("action", "")
+        what: dict[str, Any] = {}
+        try:
+            people.account(username)
+            if username == self.current_user.name:
+                raise web.HTTPError(400, "You cannot do this to yourself. Another administrator can.")
+            if action == "approve":
+                people.approve(username)
+            elif action == "suspend":
+                await people.suspend(username)
+            elif action in ("administrator", "withdraw"):
+                people.set_admin(username, action == "administrator")
+            elif action == "reset":
+                what = {"link": people.reset(username), "person": username}
+            elif action == "remove":
+                what = {"removed": username, "files": await people.remove(username)}
+            else:
+                raise web.HTTPError(
+                    400, "action must be approve, suspend, administrator, withdraw, reset or remove."
+                )
+        except web.HTTPError as problem:
+            await self.refuse(problem, "")
+            return
         self.log.info("%s: %s by %s", username, action, self.current_user.name)
-        self.redirect(f"{self.hub.base_url}authorize")
+        if what:
+            await self.show(**what)
+        else:
+            self.redirect(f"{self.hub.base_url}authorize")
 
 
 class OwnPassword(BaseHandler):
     @web.authenticated
     async def get(self) -> None:
-        account_or_404(self, self.current_user.name)
+        self.account()
         await self.show()
 
     @web.authenticated
     async def post(self) -> None:
-        user = self.current_user
-        account = account_or_404(self, user.name)
+        user, account = self.current_user, self.account()
         old = self.get_body_argument("old_password", "", strip=False)
+        try:
+            claims = self.authenticator.tries.log_in(self, user.name)
+        except TooMany as too_many:
+            self.set_header("Retry-After", too_many.headers["Retry-After"])
+            await self.show(problem=too_many.get_message(), status=too_many.status_code)
+            return
         if not await passwords.matches(old, account.password):
             await self.show(problem="The present password is wrong.")
             return
+        self.authenticator.tries.was_right(claims)
         new = self.get_body_argument("new_password", "", strip=False)
         again = self.get_body_argument("new_password_confirmation", "", strip=False)
         problem = passwords.complaint(user.name, new, again)
@@ -117,44 +170,13 @@ class OwnPassword(BaseHandler):
         self.set_login_cookie(user)
         await self.show(changed=True)
 
-    async def show(self, problem: str = "", changed: bool = False) -> None:
+    def account(self) -> Any:
+        account = self.authenticator.get_user(self.current_user.name)
+        if account is None:
+            raise web.HTTPError(404, "You have no password here.")
+        return account
+
+    async def show(self, problem: str = "", changed: bool = False, status: int = 400) -> None:
         if problem:
-            self.set_status(400)
-        page = await self.render_template("change-password.html", of=None, problem=problem, changed=changed)
-        self.finish(page)
-
-
-class AnothersPassword(BaseHandler):
-    @needs_scope("admin:users")
-    async def get(self, username: str) -> None:
-        account_or_404(self, username)
-        await self.show(username)
-
-    @needs_scope("admin:users")
-    async def post(self, username: str) -> None:
-        account = account_or_404(self, username)
-        new = self.get_body_argument("new_password", "", strip=False)
-        again = self.get_body_argument("new_password_confirmation", "", strip=False)
-        problem = passwords.complaint(username, new, again)
-        if problem:
-            self.set_status(400)
-            await self.show(username, problem=problem)
-            return
-        await self.authenticator.set_password(account, new)
-        if user := self.find_user(username):
-            end_browser_sessions(self.db, user.orm_user)
-        self.log.info("%s has a new password, set by %s", username, self.current_user.name)
-        await self.show(username, changed=True)
-
-    async def show(self, username: str, problem: str = "", changed: bool = False) -> None:
-        page = await self.render_template(
-            "change-password.html", of=username, problem=problem, changed=changed
-        )
-        self.finish(page)
-
-
-def account_or_404(handler: BaseHandler, username: str) -> UserInfo:
-    account = handler.authenticator.get_user(username)
-    if account is None:
-        raise web.HTTPError(404, f"There is no account {username}.")
-    return account
+            self.set_status(status)
+        self.finish(await self.render_template("change-password.html", problem=problem, changed=changed))

@@ -1,4 +1,5 @@
-"""The hub's services and what each may do: the door-keeper, and the one that stops unused notebooks."""
+"""The hub's services and what each may do: the door-keeper, the operator's command, and the one that stops
+unused notebooks."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import os
 import sys
 from typing import Any
 
+from slipway_hub.operator_api import SCOPE as PEOPLE
 from slipway_hub.settings import Settings
 
 AT_THE_DOOR = "access:services!service=auth"
@@ -21,12 +23,20 @@ def configure(c: Any, settings: Settings) -> None:
             # It is a part of the platform: no "do you trust this service?"
             "oauth_no_confirm": True,
             "display": False,
-        }
+        },
+        {
+            "name": "operator",
+            "api_token": settings.hub_operator_token.get_secret_value(),
+            "display": False,
+        },
     ]
+    c.JupyterHub.custom_scopes = {PEOPLE: {"description": "Invite people, list them, end their accounts."}}
     c.JupyterHub.load_roles = [
         {"name": "user", "scopes": ["self", AT_THE_DOOR]},
         # JupyterHub's own scopes of a notebook server's token, and the door.
         {"name": "server", "scopes": ["users:activity!user", "access:servers!server", AT_THE_DOOR]},
+        # Our own pages for it, and nothing of JupyterHub's API.
+        {"name": "operator", "scopes": [PEOPLE], "services": ["operator"]},
     ]
     if settings.notebook_idle_seconds:
         stop_unused_notebooks(c, settings.notebook_idle_seconds)

@@ -62,9 +62,13 @@ class Settings(BaseSettings):
     hub_cookie_secret: HexKey
     hub_crypt_key: HexKey
     auth_service_token: SecretStr = Field(min_length=16)
+    hub_operator_token: SecretStr = Field(min_length=16)
+    """What `./slipway users` speaks with (users.py)."""
 
     admin_user: str = Field(default="admin", pattern=r"^[a-z0-9][a-z0-9._@+-]{0,63}$")
     hub_admin_password: SecretStr | None = Field(default=None, min_length=10)
+    signups_per_hour: int = Field(default=20, gt=0)
+    """From one address; from all together ten times as many."""
     login_links_dir: Path | None = None
     """Where one-time login links are (login_links.py). Not set: there is no such way to log in."""
 
@@ -172,6 +176,7 @@ SECRETS = {
     "hub_admin_password",
     "proxy_auth_token",
     "auth_service_token",
+    "hub_operator_token",
     "oidc_client_secret",
 }
 

@@ -68,6 +68,7 @@ class Platform:
             "hub_admin_password": ADMIN_PASSWORD,
             "proxy_auth_token": secrets.token_urlsafe(32),
             "auth_service_token": secrets.token_urlsafe(32),
+            "hub_operator_token": secrets.token_urlsafe(32),
         }.items():
             (self.secrets_dir / name).write_text(f"{value}\n")
         (folder / "config.d").mkdir()
@@ -97,6 +98,8 @@ class Platform:
             "AUTH_PORT": str(self.ports["auth"]),
             "AUTH_CACHE_SECONDS": "0",
             "NOTEBOOK_IDLE_SECONDS": "3600",
+            # All people of these tests come from one address.
+            "SIGNUPS_PER_HOUR": "1000",
             "PYTHONPATH": f"{REPOSITORY / 'jupyterhub/hub'}:{REPOSITORY / 'services/auth'}",
             **self.settings,
         }
@@ -138,16 +141,19 @@ class Platform:
         (self.folder / "server.py").unlink()
         self.processes.stop_all()
 
-    def browser(self) -> Browser:
-        return Browser(self)
+    def browser(self, address: str = "192.0.2.1") -> Browser:
+        return Browser(self, address)
 
 
 class Gateway(httpx.BaseTransport):
-    def __init__(self, ports: dict[str, int]) -> None:
-        self.ports, self.http = ports, httpx.HTTPTransport()
+    """As Caddy, it says which address a visitor has, whatever they say themselves."""
+
+    def __init__(self, ports: dict[str, int], address: str) -> None:
+        self.ports, self.address, self.http = ports, address, httpx.HTTPTransport()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path
+        request.headers["X-Forwarded-For"] = self.address
         if path.startswith("/auth"):
             return self.pass_on(request, self.ports["auth"])
         if path.startswith("/mlflow"):
@@ -179,9 +185,9 @@ class Gateway(httpx.BaseTransport):
 class Browser(httpx.Client):
     """What a person does: opens pages, fills in their forms."""
 
-    def __init__(self, platform: Platform) -> None:
+    def __init__(self, platform: Platform, address: str) -> None:
         super().__init__(
-            transport=Gateway(platform.ports),
+            transport=Gateway(platform.ports, address),
             base_url=PUBLIC_URL,
             follow_redirects=True,
             timeout=60,
@@ -243,6 +249,7 @@ def browser(platform) -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def admin(platform) -> Iterator[Browser]:
     with platform.browser() as browser:
+        browser.name = "admin"
         assert browser.log_in("admin", ADMIN_PASSWORD).url.path == "/hub/home"
         yield browser
 

@@ -14,6 +14,7 @@ SECRETS = {
     "hub_admin_password": "abcd-efgh-jkmn-pqrs",
     "proxy_auth_token": "proxy-token-of-the-test",
     "auth_service_token": "auth-token-of-the-test",
+    "hub_operator_token": "operator-token-of-the-test",
 }
 
 

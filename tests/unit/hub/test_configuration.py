@@ -7,7 +7,7 @@ import threading
 
 import pytest
 from dockerspawner import DockerSpawner
-from slipway_hub import accounts, oidc, services, spawner
+from slipway_hub import accounts, browsers, oidc, services, spawner
 from slipway_hub.accounts import SlipwayAuthenticator
 from slipway_hub.oidc import ProviderAuthenticator, ProviderUnreachable
 from slipway_hub.settings import Settings
@@ -113,10 +113,12 @@ def spawner_of(name: str) -> DockerSpawner:
 def test_each_user_has_a_container_and_a_labelled_volume(secrets_dir):
     made = spawner_of("alice")
     assert made.object_name == "acme-notebook-alice"
-    [mount] = made.mount_binds
+    mount, scratch = made.mount_binds
     assert (mount["Source"], mount["Target"]) == ("acme-notebook-alice", "/home/jovyan")
     labels = {"slipway.project": "acme", "slipway.role": "notebook"}
     assert mount["VolumeOptions"]["Labels"] == labels
+    # One without a name for what is only for a while: the engine removes it with the container.
+    assert (scratch["Source"], scratch["Target"]) == ("", "/tmp")
     # The image's labels of Compose must not make a user's server a service of the stack.
     of_compose = {"com.docker.compose.project": "", "com.docker.compose.service": ""}
     assert made.extra_create_kwargs["labels"] == {**labels, **of_compose}
@@ -133,6 +135,7 @@ def test_a_notebook_can_do_little_to_the_machine(secrets_dir):
     assert made.extra_create_kwargs["user"] == "1000:1000"
     assert made.extra_host_config["cap_drop"] == ["ALL"]
     assert made.extra_host_config["security_opt"] == ["no-new-privileges"]
+    assert made.extra_host_config["read_only"] is True
     assert made.mem_limit == 2 * 1024**3
     assert made.cpu_limit == 1
 
@@ -149,4 +152,22 @@ def test_the_culler_may_stop_servers_and_no_more(secrets_dir):
 def test_without_a_limit_nothing_is_culled(secrets_dir):
     c = Config()
     services.configure(c, Settings(notebook_idle_seconds=0))
-    assert [service["name"] for service in c.JupyterHub.services] == ["auth"]
+    assert [service["name"] for service in c.JupyterHub.services] == ["auth", "operator"]
+
+
+def test_the_operators_token_opens_our_own_pages_and_nothing_of_the_hubs(secrets_dir):
+    c = Config()
+    services.configure(c, Settings())
+    [role] = [role for role in c.JupyterHub.load_roles if role["name"] == "operator"]
+    assert role["scopes"] == list(c.JupyterHub.custom_scopes) == ["custom:slipway:people"]
+
+
+@pytest.mark.parametrize(
+    ("url", "secure"), [("https://ml.example.com", True), ("http://localhost:8080", False)]
+)
+def test_cookies_are_secure_where_the_site_is(secrets_dir, url, secure):
+    c = Config()
+    browsers.configure(c, Settings(public_url=url))
+    for cookies in ("cookie_options", "xsrf_cookie_kwargs"):
+        assert c.JupyterHub.tornado_settings[cookies]["samesite"] == "Lax"
+        assert c.JupyterHub.tornado_settings[cookies].get("secure", False) is secure

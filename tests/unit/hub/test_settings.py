@@ -28,6 +28,7 @@ def refusal() -> str:
         "hub_admin_password",
         "proxy_auth_token",
         "auth_service_token",
+        "hub_operator_token",
     ],
 )
 def test_a_missing_secret_stops_the_hub_with_a_sentence(secrets_dir, name):

@@ -14,7 +14,7 @@ from infra.launcher.problem import Interrupted, Problem
 
 ROOT = Path(__file__).parents[3]
 COMMANDS = (
-    "up", "down", "status", "logs", "migrate", "test", "install-docker", "admin-password", "doctor",
+    "up", "down", "status", "logs", "migrate", "test", "install-docker", "admin-password", "users", "doctor",
 )  # fmt: skip
 
 
@@ -44,7 +44,16 @@ def test_the_help_of_each_command_shows_examples(command, capsys):
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["upp"], ["up", "--offline", "--online"], ["up", "--timeout", "0"], ["up", "--vol"]]
+    "words",
+    [
+        [],
+        ["upp"],
+        ["up", "--offline", "--online"],
+        ["up", "--timeout", "0"],
+        ["up", "--vol"],
+        ["users", "invite"],
+        ["users", "ann"],
+    ],
 )
 def test_wrong_usage_is_status_2(words, capsys):
     with pytest.raises(SystemExit) as ended:

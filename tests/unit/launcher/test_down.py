@@ -23,6 +23,7 @@ def machine(monkeypatch, make_container):
     monkeypatch.setattr(engine, "containers", lambda _: [make_container("hub")])
     monkeypatch.setattr(engine, "notebooks", lambda _: [make_container("", id="ada")])
     monkeypatch.setattr(engine, "volumes", lambda _: ["slipway_postgres"])
+    monkeypatch.setattr(engine, "notebook_networks", lambda _: ["net-of-ada"])
     monkeypatch.setattr(engine, "notebook_volumes", lambda _: ["slipway-notebook-ada"])
     monkeypatch.setattr(engine, "docker", lambda *words, **_: done.append(" ".join(words)) or stopped)
     monkeypatch.setattr(
@@ -33,13 +34,30 @@ def machine(monkeypatch, make_container):
 
 def test_users_servers_go_first_because_they_hold_the_network_and_volumes_stay(machine, screen, said):
     assert down.run(with_volumes=False, yes=False, screen=screen) == 0
-    assert machine == ["stop --time 10 ada", "rm --force ada", "down volumes=False"]
+    assert machine == ["stop --time 10 ada", "rm --force ada", "down volumes=False", "network rm net-of-ada"]
     assert "data is kept" in said()
+
+
+def test_a_network_that_the_hub_has_removed_meanwhile_is_no_failure(machine, screen, monkeypatch):
+    gone = Answer(1, "", "Error response from daemon: network net-of-ada not found")
+    monkeypatch.setattr(
+        engine, "docker", lambda *words, **_: gone if "network" in words else Answer(0, "", "")
+    )
+    assert down.run(with_volumes=False, yes=False, screen=screen) == 0
+
+
+def test_a_network_that_is_held_by_something_else_is_one(machine, screen, monkeypatch):
+    held = Answer(1, "", "error while removing network: network net-of-ada has active endpoints")
+    monkeypatch.setattr(
+        engine, "docker", lambda *words, **_: held if "network" in words else Answer(0, "", "")
+    )
+    with pytest.raises(Problem, match="active endpoints"):
+        down.run(with_volumes=False, yes=False, screen=screen)
 
 
 def test_data_goes_with_the_users_volumes_once_it_is_confirmed(machine, screen):
     assert down.run(with_volumes=True, yes=True, screen=screen) == 0
-    assert machine[-2:] == ["down volumes=True", "volume rm slipway-notebook-ada"]
+    assert machine[-3:] == ["down volumes=True", "network rm net-of-ada", "volume rm slipway-notebook-ada"]
 
 
 @pytest.mark.parametrize("typed", ["", "yes", "slipway2"])
