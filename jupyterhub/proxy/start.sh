@@ -9,8 +9,11 @@ if [ ! -s "$token_file" ]; then
 fi
 CONFIGPROXY_AUTH_TOKEN=$(cat "$token_file")
 export CONFIGPROXY_AUTH_TOKEN
+if [ -z "${PROXY_IP:-}" ] || [ -z "${PROXY_API_IP:-}" ]; then
+    services=$(node /opt/slipway/address.js)
+fi
 exec configurable-http-proxy \
-    --ip "${PROXY_IP:-0.0.0.0}" --port "${PROXY_PORT:-8000}" \
-    --api-ip "${PROXY_API_IP:-0.0.0.0}" --api-port "${PROXY_API_PORT:-8001}" \
+    --ip "${PROXY_IP:-$services}" --port "${PROXY_PORT:-8000}" \
+    --api-ip "${PROXY_API_IP:-$services}" --api-port "${PROXY_API_PORT:-8001}" \
     --default-target "$HUB_URL" --error-target "$HUB_URL/hub/error" \
     --log-level "${PROXY_LOG_LEVEL:-warn}"

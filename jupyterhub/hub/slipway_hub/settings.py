@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import quote
 
 from pydantic import (
@@ -73,7 +74,10 @@ class Settings(BaseSettings):
     """Where one-time login links are (login_links.py). Not set: there is no such way to log in."""
 
     notebook_image: str = "slipway/notebook:dev"
-    notebook_network: str = Field(default="slipway_notebooks", pattern=DOCKER_NAME)
+    notebook_subnets: IPv4Network = IPv4Network("10.213.0.0/16")
+    """Where the networks of notebook servers are made (networks.py)."""
+    notebook_internet: bool = False
+    """Whether notebooks reach the Internet, by the proxy `egress`."""
     notebook_name_prefix: str = Field(default="slipway", pattern=DOCKER_NAME)
     notebook_memory: str = Field(default="2G", pattern=r"^[0-9]+(\.[0-9]+)?[KMGT]$")
     notebook_cpus: float = Field(default=1, gt=0)
@@ -96,6 +100,8 @@ class Settings(BaseSettings):
     oidc_admin_groups: Names = frozenset()
     oidc_admin_users: Names = frozenset()
     oidc_label: str = "your company account"
+    oidc_logout: Literal["hub", "provider"] = "hub"
+    """Where logging out ends a session: here alone, or at the provider as well."""
 
     def __init__(self, **values: object) -> None:
         super().__init__(_secrets_dir=secrets_dir() if secrets_dir().is_dir() else None, **values)
@@ -105,6 +111,13 @@ class Settings(BaseSettings):
     def an_http_address(cls, value: str) -> str:
         HttpUrl(value)
         return value.rstrip("/")
+
+    @field_validator("notebook_subnets")
+    @classmethod
+    def room_for_one(cls, value: IPv4Network) -> IPv4Network:
+        if value.prefixlen > 28:
+            raise ValueError(f"{value} is too small; a notebook server's network takes a /28")
+        return value
 
     @model_validator(mode="after")
     def whole(self) -> Settings:
