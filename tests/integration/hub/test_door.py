@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from urllib.parse import parse_qs, urlsplit
 
@@ -10,7 +11,7 @@ import httpx
 import pytest
 
 from tests.integration.hub.conftest import PUBLIC_URL
-from tests.support.processes import eventually
+from tests.support.processes import eventually, free_port
 
 SAME_PAGE = {"Origin": PUBLIC_URL, "Referer": f"{PUBLIC_URL}/mlflow/"}
 
@@ -83,8 +84,12 @@ def test_headers_that_name_a_user_are_not_believed(browser):
         {"Origin": "http://evil.test"},
         {"Origin": "null"},
         {},
-        {"Sec-Fetch-Site": "cross-site", "Origin": PUBLIC_URL},
+        {"Sec-Fetch-Site": "cross-site", **SAME_PAGE},
         {"Origin": PUBLIC_URL, "Referer": f"{PUBLIC_URL}/user/mallory/lab"},
+        {"Origin": PUBLIC_URL, "Referer": f"{PUBLIC_URL}/hub/home"},
+        # What a notebook's page sends when it hides where it is.
+        {"Origin": PUBLIC_URL},
+        {"Sec-Fetch-Site": "same-origin", "Origin": PUBLIC_URL},
     ],
 )
 def test_another_page_cannot_change_anything_with_the_visitors_cookie(person, headers):
@@ -112,6 +117,47 @@ def test_logging_out_ends_every_door(person):
     assert person.get("/auth/whoami").status_code == 401
     person.cookies = kept
     assert person.get("/auth/whoami").status_code == 401, "the old cookies still open the door"
+
+
+@pytest.mark.parametrize("way_out", ["/auth/logout", "/hub/logout"])
+def test_who_stole_the_cookies_is_out_when_their_owner_logs_out(platform, person, way_out):
+    person.get("/mlflow/")
+    with platform.browser() as thief:
+        thief.cookies = httpx.Cookies(person.cookies)
+        assert thief.get("/auth/whoami").json()["user"] == person.name
+
+        person.get(way_out)
+
+        assert thief.get("/auth/whoami").status_code == 401
+        assert thief.post("/mlflow/api", headers=SAME_PAGE).status_code == 401
+        assert thief.get("/mlflow/").url.path == "/hub/login", "the hub's own cookie let them in again"
+        assert thief.get("/hub/home").url.path == "/hub/login"
+
+
+def test_a_door_keeper_that_remembers_answers_forgets_an_ended_session_in_time(platform, person):
+    """The platform's own remembers for 60 s (AUTH_CACHE_SECONDS); this one for 3."""
+    port, seconds = free_port(), 3
+    remembering = {**platform.environment, "AUTH_PORT": str(port), "AUTH_CACHE_SECONDS": str(seconds)}
+    process = platform.processes.start(
+        "auth-remembering", [sys.executable, "-m", "doorkeeper"], environment=remembering
+    )
+    url = f"http://127.0.0.1:{port}/auth"
+    platform.processes.wait_for("auth-remembering", process, f"{url}/health", below=400)
+    person.get("/mlflow/")
+    stolen = {cookie.name: cookie.value for cookie in person.cookies.jar if cookie.path == "/"}
+
+    def opens() -> bool:
+        return httpx.get(f"{url}/whoami", cookies=stolen).status_code == 200
+
+    try:
+        assert opens()
+        person.get("/hub/logout")
+        began = time.monotonic()
+        # Used all the time, which must not make it last.
+        assert eventually(lambda: not opens(), seconds + 2, 0.1)
+        assert time.monotonic() - began <= seconds + 1
+    finally:
+        platform.processes.stop(process)
 
 
 def test_logging_out_at_the_hub_ends_it_too(person):

@@ -46,3 +46,7 @@ def test_the_origin_is_written_as_browsers_write_it(secret, monkeypatch, url, or
 
 def test_the_secret_is_not_shown(secret):
     assert "long-enough" not in repr(Settings())
+
+
+def test_an_ended_session_is_believed_for_no_more_than_a_minute(secret):
+    assert Settings().auth_cache_seconds <= 60
