@@ -1,106 +1,74 @@
-"""Logging in at a company's OpenID Connect provider: a small one, over real HTTP."""
+"""Logging in at a company's OpenID Connect provider, a real one, in a browser. Hub, proxy, door-keeper and
+gateway are what they are in a platform."""
 
 from __future__ import annotations
 
-import http.server
 import json
-import secrets
-import threading
+import re
 from collections.abc import Iterator
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-import httpx
 import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.integration.hub.conftest import PUBLIC_URL, Browser, Platform
+from tests.integration.gateway.conftest import Gateway
+from tests.integration.hub.conftest import REPOSITORY, Platform
+from tests.support.browser import chromium
+from tests.support.provider import CLIENT, CLIENT_SECRET, Person, Provider
 
-PEOPLE = {
-    "Grace@example.org": ["data-science", "platform-admins"],
-    "ada@example.org": ["data-science"],
-    "eve@example.org": ["sales"],
-}
-CLIENT = ("slipway", "the client's secret")
+HUB_CONFIG = REPOSITORY / "jupyterhub/hub/jupyterhub_config.py"
 
+ADA = Person("ada", ("data-science",))
+GRACE = Person("Grace", ("data-science", "platform-admins"))
+EVE = Person("eve", ("sales",))
+IDA = Person("ida")
+SPACED = Person("spaced", ("data-science",), display_name="Spaced Out")
+PEOPLE = [ADA, GRACE, EVE, IDA, SPACED]
 
-class Provider(http.server.ThreadingHTTPServer):
-    """Says who is asked for by `who`; codes and tokens are good for what they were made for."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Answer)
-        self.url = f"http://127.0.0.1:{self.server_port}"
-        self.who, self.codes, self.tokens = "", {}, {}
+pytestmark = pytest.mark.browser
 
 
-class Answer(http.server.BaseHTTPRequestHandler):
-    server: Provider
+class Company:
+    """A platform whose people are the provider's. `options` are variables of the hub's."""
 
-    def do_GET(self) -> None:
-        url = urlsplit(self.path)
-        query = {name: values[0] for name, values in parse_qs(url.query).items()}
-        provider = self.server
-        if url.path == "/.well-known/openid-configuration":
-            self.json(
-                {
-                    "issuer": provider.url,
-                    "authorization_endpoint": f"{provider.url}/authorize",
-                    "token_endpoint": f"{provider.url}/token",
-                    "userinfo_endpoint": f"{provider.url}/userinfo",
-                }
-            )
-        elif url.path == "/authorize":
-            code = secrets.token_urlsafe()
-            provider.codes[code] = (provider.who, query["redirect_uri"])
-            self.send_response(302)
-            back = urlencode({"code": code, "state": query["state"]})
-            self.send_header("Location", f"{query['redirect_uri']}?{back}")
-            self.end_headers()
-        elif url.path == "/userinfo":
-            who = provider.tokens.get(self.headers["Authorization"].removeprefix("Bearer "))
-            self.json({"sub": who, "email": who, "groups": PEOPLE[who]} if who else {}, 200 if who else 401)
+    def __init__(self, folder, **options: str) -> None:
+        (folder / "platform").mkdir()
+        self.platform = Platform(folder / "platform")
+        self.gateway = Gateway(
+            folder,
+            self.platform.processes,
+            PROXY_UPSTREAM=f"127.0.0.1:{self.platform.ports['proxy']}",
+            AUTH_UPSTREAM=f"127.0.0.1:{self.platform.ports['auth']}",
+        )
+        self.url = f"http://localhost:{self.gateway.port}"
+        self.provider = Provider(folder, self.url, PEOPLE)
+        self.platform.settings.update(
+            PUBLIC_URL=self.url,
+            OIDC_CLIENT_ID=CLIENT,
+            OIDC_ISSUER=self.provider.url,
+            OIDC_SCOPES="openid,profile,email,groups",
+            OIDC_ALLOWED_GROUPS="data-science",
+            OIDC_ADMIN_GROUPS="platform-admins",
+            **options,
+        )
+        self.says_secret(CLIENT_SECRET)
+        (self.platform.secrets_dir / "hub_admin_password").unlink()
 
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        form = {name: values[0] for name, values in parse_qs(body).items()}
-        who, redirect_uri = self.server.codes.pop(form.get("code"), (None, None))
-        known = (form.get("client_id"), form.get("client_secret")) == CLIENT
-        if not known or who is None or form.get("redirect_uri") != redirect_uri:
-            self.json({"error": "invalid_grant"}, 400)
-            return
-        token = secrets.token_urlsafe()
-        self.server.tokens[token] = who
-        self.json({"access_token": token, "token_type": "Bearer", "expires_in": 300})
+    def says_secret(self, secret: str) -> None:
+        (self.platform.secrets_dir / "oidc_client_secret").write_text(f"{secret}\n")
 
-    def json(self, body: dict, status: int = 200) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.end_headers()
-        self.wfile.write(json.dumps(body).encode())
+    def start(self, proxy_packages) -> None:
+        self.provider.start()
+        self.platform.start(proxy_packages)
 
-    def log_message(self, *arguments: object) -> None:
-        pass
+    def stop(self) -> None:
+        self.platform.stop()
+        self.provider.stop()
 
 
 @pytest.fixture(scope="module")
-def provider() -> Iterator[Provider]:
-    provider = Provider()
-    threading.Thread(target=provider.serve_forever, daemon=True).start()
-    yield provider
-    provider.shutdown()
-    provider.server_close()
-
-
-@pytest.fixture(scope="module")
-def company(provider, proxy_packages, tmp_path_factory) -> Iterator[Platform]:
-    company = Platform(
-        tmp_path_factory.mktemp("company"),
-        OIDC_CLIENT_ID=CLIENT[0],
-        OIDC_ISSUER=provider.url,
-        OIDC_USERNAME_CLAIM="email",
-        OIDC_ALLOWED_GROUPS="data-science",
-        OIDC_ADMIN_GROUPS="platform-admins",
-    )
-    (company.secrets_dir / "oidc_client_secret").write_text(CLIENT[1])
-    (company.secrets_dir / "hub_admin_password").unlink()
+def company(proxy_packages, tmp_path_factory) -> Iterator[Company]:
+    company = Company(tmp_path_factory.mktemp("company"), OIDC_LOGOUT="provider")
     try:
         company.start(proxy_packages)
         yield company
@@ -108,45 +76,161 @@ def company(provider, proxy_packages, tmp_path_factory) -> Iterator[Platform]:
         company.stop()
 
 
-@pytest.fixture
-def browser(company) -> Iterator[Browser]:
-    with company.browser() as browser:
+@pytest.fixture(scope="module")
+def started_browser() -> Iterator[Browser]:
+    with chromium() as browser:
         yield browser
 
 
-def come_in(browser: Browser, provider: Provider, who: str) -> httpx.Response:
-    """Follows the button `Sign in with …` to its end; the provider answers that this is `who`."""
-    provider.who = who
-    answer = browser.get("/hub/oauth_login", params={"next": "/mlflow/"}, follow_redirects=False)
-    asked = httpx.get(answer.headers["location"])
-    assert asked.headers["location"].startswith(f"{PUBLIC_URL}/hub/oauth_callback?")
-    return browser.get(asked.headers["location"])
+@pytest.fixture
+def context(started_browser, company) -> Iterator[BrowserContext]:
+    context = started_browser.new_context(base_url=company.url)
+    context.set_default_timeout(20_000)
+    yield context
+    context.close()
 
 
-def test_the_login_page_leads_to_the_provider_and_has_no_sign_up(browser):
-    page = browser.get("/hub/login").text
-    assert "your company account" in page
-    assert "Sign up" not in page
-    assert browser.get("/hub/signup").status_code == 404
+@pytest.fixture
+def page(context) -> Page:
+    return context.new_page()
+
+
+def come_in(page: Page, who: Person, to: str = "/mlflow/") -> None:
+    """From a page of the platform to the provider's login, and to wherever that leads."""
+    page.goto(to)
+    here = "/".join(page.url.split("/")[:3])
+    page.get_by_role("button", name="Sign in with your company account").click()
+    page.fill("#login", who.name)
+    page.press("#login", "Enter")
+    page.fill("#password", who.password)
+    page.press("#password", "Enter")
+    page.wait_for_url(re.compile(rf"^{here}/"))
+
+
+def reached(page: Page) -> dict[str, str]:
+    """What MLflow, for which an echo stands here, was told."""
+    return json.loads(page.inner_text("body"))
+
+
+def test_the_login_page_leads_to_the_provider_and_has_no_sign_up(page):
+    page.goto("/hub/login")
+    expect(page.locator("body")).to_contain_text("your company account")
+    expect(page.locator("body")).not_to_contain_text("Sign up")
+    assert page.goto("/hub/signup").status == 404
 
 
 @pytest.mark.parametrize(
-    ("who", "name", "admin"),
-    [("ada@example.org", "ada@example.org", "0"), ("Grace@example.org", "grace@example.org", "1")],
+    ("who", "name", "admin"), [(ADA, "ada", "0"), (GRACE, "grace", "1")], ids=["member", "administrator"]
 )
-def test_a_colleague_comes_in_as_who_the_provider_says(browser, provider, who, name, admin):
-    answer = come_in(browser, provider, who)
-    assert answer.url.path == "/mlflow/"
-    assert answer.json()["x-remote-user"] == name
-    assert answer.json()["x-remote-admin"] == admin
-    assert answer.json()["x-remote-groups"] == ",".join(sorted(PEOPLE[who]))
+def test_a_colleague_comes_in_as_who_the_provider_says_at_the_page_asked_for(company, page, who, name, admin):
+    come_in(page, who, "/mlflow/?asked=1")
+    assert page.url == f"{company.url}/mlflow/?asked=1"
+    told = reached(page)
+    assert told["x-remote-user"] == name
+    assert told["x-remote-admin"] == admin
+    assert told["x-remote-groups"].split(",") == sorted(who.groups)
 
 
-def test_somebody_of_no_allowed_group_stays_outside(browser, provider):
-    assert come_in(browser, provider, "eve@example.org").status_code == 403
-    assert browser.get("/auth/whoami").status_code == 401
+def test_the_login_is_proved_with_pkce_and_a_state(company, page):
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    come_in(page, ADA)
+    (authorize,) = [url for url in asked if "/oauth/authorize?" in url and "code_challenge" in url][:1]
+    assert "code_challenge_method=S256" in authorize
+    assert "state=" in authorize
+    assert company.provider.url in authorize
+
+
+@pytest.mark.parametrize("who", [EVE, IDA], ids=["another group", "no group"])
+def test_somebody_of_no_allowed_group_is_told_so(company, page, who):
+    come_in(page, who)
+    expect(page.locator("body")).to_contain_text("none of the groups that are let in (data-science)")
+    assert page.goto("/auth/whoami").status == 401
+
+
+def test_a_name_that_no_name_here_can_be_is_told_so(page):
+    come_in(page, SPACED)
+    expect(page.locator("body")).to_contain_text("preferred_username, which is the name here, has characters")
+    assert page.goto("/auth/whoami").status == 401
+
+
+def test_who_leaves_the_administrators_is_none_after_the_next_login(company, started_browser):
+    def groups_and_admin() -> tuple[str, str]:
+        context = started_browser.new_context(base_url=company.url)
+        page = context.new_page()
+        come_in(page, ADA)
+        told = reached(page)
+        context.close()
+        return told["x-remote-groups"], told["x-remote-admin"]
+
+    company.provider.knows(ADA._replace(groups=("data-science", "platform-admins")))
+    assert groups_and_admin() == ("data-science,platform-admins", "1")
+    company.provider.knows(ADA)
+    assert groups_and_admin() == ("data-science", "0")
+
+
+def test_logging_out_ends_every_session_the_providers_too(company, page):
+    come_in(page, ADA)
+    with page.expect_navigation(url=f"{company.url}/"):
+        page.goto("/auth/logout", wait_until="commit")
+    assert page.goto("/auth/whoami").status == 401
+    page.goto("/mlflow/")
+    page.get_by_role("button", name="Sign in with your company account").click()
+    expect(page.locator("#login")).to_be_visible()
+
+
+def test_a_login_that_somebody_else_began_is_not_ended_here(page):
+    answer = page.goto("/hub/oauth_callback?code=stolen&state=of-another-browser")
+    assert answer.status == 400
+
+
+def test_a_refusal_at_the_provider_is_shown(page):
+    answer = page.goto("/hub/oauth_callback?error=access_denied&error_description=Not+today")
+    assert answer.status == 403
+    expect(page.locator("body")).to_contain_text("did not let you in: Not today")
+
+
+def test_a_secret_that_the_provider_does_not_know_is_named(company, page):
+    company.provider.knows(client_secret="another")
+    try:
+        come_in(page, ADA)
+        expect(page.locator("body")).to_contain_text("oidc_client_secret")
+    finally:
+        company.provider.knows()
+    assert CLIENT_SECRET not in company.platform.processes.log("hub")
+
+
+def test_a_provider_that_is_away_is_named_and_who_is_inside_stays(company, context, page):
+    come_in(page, ADA)
+    company.provider.processes.stop(company.provider.process)
+    try:
+        assert page.goto("/mlflow/").status == 200
+        # What a login needs that was under way: the cookie of its beginning, and a code.
+        context.request.get("/hub/oauth_login", max_redirects=0)
+        begun = context.request.get("/hub/oauth_login", max_redirects=0).headers["location"]
+        (state,) = parse_qs(urlsplit(begun).query)["state"]
+        answer = page.goto(f"/hub/oauth_callback?{urlencode({'code': 'x', 'state': state})}")
+        assert answer.status == 503
+        expect(page.locator("body")).to_contain_text("The provider does not answer just now")
+    finally:
+        company.provider.start()
+
+
+def test_a_provider_that_is_away_when_the_hub_starts_is_named(company):
+    away = {"OIDC_ISSUER": "http://localhost:9"}
+    told = company.platform.run("jupyterhub", "--config", str(HUB_CONFIG), **away)
+    assert told.returncode == 1
+    assert "OIDC_ISSUER http://localhost:9 did not answer" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_an_issuer_by_another_name_than_its_own_is_named(company):
+    elsewhere = {"OIDC_ISSUER": company.provider.url.replace("localhost", "127.0.0.1")}
+    told = company.platform.run("jupyterhub", "--config", str(HUB_CONFIG), **elsewhere)
+    assert told.returncode == 1
+    assert f"calls itself {company.provider.url}" in told.stderr
 
 
 def test_there_is_no_one_time_password_to_show(company):
-    told = company.run("slipway_hub.admin_password")
+    told = company.platform.run("slipway_hub.admin_password")
     assert (told.returncode, told.stdout) == (3, "")

@@ -10,6 +10,7 @@ from dockerspawner import DockerSpawner
 from slipway_hub import accounts, browsers, oidc, services, spawner
 from slipway_hub.accounts import SlipwayAuthenticator
 from slipway_hub.oidc import ProviderAuthenticator, ProviderUnreachable
+from slipway_hub.oidc_discovery import find
 from slipway_hub.settings import Settings
 from traitlets.config import Config
 
@@ -63,7 +64,7 @@ def test_an_issuer_is_all_that_a_provider_needs(provider):
 
 def test_an_endpoint_that_is_set_goes_before_the_published_one(provider, monkeypatch):
     monkeypatch.setenv("OIDC_TOKEN_URL", "http://inside.test/token")
-    assert oidc.find_endpoints(Settings()).token == "http://inside.test/token"
+    assert find(Settings()).endpoints.token == "http://inside.test/token"
 
 
 def test_allowed_groups_close_the_door_to_others(provider, monkeypatch):
@@ -77,7 +78,7 @@ def test_allowed_groups_close_the_door_to_others(provider, monkeypatch):
 def test_an_issuer_that_is_not_there_says_what_to_set(provider, monkeypatch):
     monkeypatch.setenv("OIDC_ISSUER", f"http://127.0.0.1:{provider.server_port}/other")
     with pytest.raises(ProviderUnreachable, match="OIDC_AUTHORIZE_URL"):
-        oidc.find_endpoints(Settings())
+        find(Settings())
 
 
 async def rights_of(authenticator, name, groups):
