@@ -86,7 +86,7 @@ def mlflow_says(path: str, query: dict[str, str], headers: Any) -> tuple[int, An
 class DoorKeeper:
     """Asked with .as_(name): a client of that person."""
 
-    def __init__(self, folder: Path, database: str, seed: str = SEED) -> None:
+    def __init__(self, folder: Path, database: str, public_url: str = "http://slipway.test") -> None:
         self.folder, self.port = folder, free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.feed_url = f"{self.url}/auth/internal/keys"
@@ -96,12 +96,12 @@ class DoorKeeper:
         self.secrets.mkdir()
         self.set_secret("auth_service_token", SERVICE_TOKEN)
         self.set_secret("gateway_secret", GATEWAY_SECRET)
-        self.set_secret("api_key_signing_seed", seed)
+        self.set_secret("api_key_signing_seed", SEED)
         self.set_secret("auth_db_password", PASSWORD)
         self.environment = {
             "PYTHONPATH": str(REPOSITORY / "services/auth"),
             "SECRETS_DIR": str(self.secrets),
-            "PUBLIC_URL": "http://slipway.test",
+            "PUBLIC_URL": public_url,
             "HUB_API_URL": f"{self.hub.url}/hub/api",
             "AUTH_MLFLOW_URL": f"{self.mlflow.url}/mlflow",
             "AUTH_DATABASE_URL": database,
