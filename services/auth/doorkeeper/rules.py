@@ -20,8 +20,8 @@ def may_change_state_by_cookie(headers: Mapping[str, str], public_origin: str) -
     must be named, by a `Referer`; a request that hides where it comes from changes nothing. A notebook has
     a token to speak with. `headers` has lower-case names.
 
-    It stops what happens unawares, and other sites. It is no wall against a hostile script under /user/: a
-    script may name any page of its own origin as its Referer. Only an origin of their own for notebooks is one.
+    It stops other sites, and what happens unawares. It is no wall against a hostile script under /user/: a
+    script may name any page of its own origin as its Referer. Only an origin of its own would be one.
     """
     page = headers.get("referer", "")
     if not _is_a_page_that_writes(urlsplit(page).path):
