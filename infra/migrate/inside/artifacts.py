@@ -21,7 +21,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 sys.path.insert(0, "/opt/slipway")
-from slipway_mlflow import artifacts_destination, secret
+from slipway_mlflow.settings import artifacts_destination, secret
 
 CHUNK = 1 << 20
 

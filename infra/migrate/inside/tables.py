@@ -82,7 +82,7 @@ def address() -> str:
     """Of the service in whose container this runs: its own code knows where its password is."""
     if "BACKEND_STORE_URI" in os.environ:
         sys.path.insert(0, "/opt/slipway")
-        from slipway_mlflow import backend_store_uri
+        from slipway_mlflow.settings import backend_store_uri
 
         return backend_store_uri()
     if "SERVING_DATABASE_URL" in os.environ:

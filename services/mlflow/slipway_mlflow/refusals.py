@@ -1,0 +1,41 @@
+"""What a refused request is told: what is missing, and who can give it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+VERBS = {"GET": "see", "HEAD": "see", "DELETE": "delete or change"}
+
+
+class Subject(NamedTuple):
+    """What a request is about, in words: `the experiment 'first'`."""
+
+    words: str
+
+
+def sentence(name: str, method: str, subject: Subject | None = None) -> str:
+    what = subject.words if subject else "this"
+    return (
+        f"{name} may not {VERBS.get(method, 'change')} {what}: its creator or an administrator can grant that"
+    )
+
+
+def as_body(code: str, text: str) -> dict[str, str]:
+    return {"error_code": code, "message": text}
+
+
+def subject_of(said: Mapping[str, Any], names: Any, path: str) -> Subject | None:
+    """What the parameters of a request name. `names` knows experiments by their id or by a run of theirs."""
+    run = said.get("run_id") or said.get("run_uuid")
+    experiment = said.get("experiment_id")
+    if isinstance(run, str) and run:
+        found = names.of_run(run)
+        return found and Subject(f"the runs of the experiment {found!r}")
+    if isinstance(experiment, str) and experiment:
+        found = names.of_experiment(experiment)
+        return found and Subject(f"the experiment {found!r}")
+    name = said.get("name")
+    if isinstance(name, str) and name and ("/registered-models/" in path or "/model-versions/" in path):
+        return Subject(f"the registered model {name!r}")
+    return None
