@@ -1,9 +1,16 @@
-"""From a request's body to the bytes of its answer, in one go, as a worker thread runs it. Knows no HTTP."""
+"""A request's body into the answer's: the work of one prediction, without HTTP.
+
+A `Form` is a protocol's way of asking and of answering. Its two halves can be called apart, so that between
+them the rows of several requests may be predicted together.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import orjson
 
 from .errors import Refused
@@ -17,25 +24,45 @@ class Answer:
     rows: int
 
 
-def answer_predict(model: ServedModel, body: bytes, content_type: str) -> Answer:
-    """{"inputs": rows} -> {"model", "version", "predictions"}; raises Refused."""
-    data, params = parse_predict(body, model.inputs)
-    predictions = model.predict(data, params, strict=True)
-    return _answer(model, {"model": model.name, "version": model.version, "predictions": predictions})
+@dataclass(frozen=True)
+class Form:
+    """read: (body, content type, the model's inputs) -> (checked input, raw params); raises Refused.
+    wrap: (model, predictions) -> the document of the answer. strict: an unknown parameter is an error.
+    """
+
+    read: Callable[[bytes, str, Any], tuple[Any, Any]]
+    wrap: Callable[[ServedModel, Any], dict[str, Any]]
+    strict: bool
+
+    def __call__(self, model: ServedModel, body: bytes, content_type: str) -> Answer:
+        """All of it, in the caller's thread."""
+        data, params = self.read(body, content_type, model.inputs)
+        return self.write(model, model.predict(data, params, self.strict))
+
+    def write(self, model: ServedModel, predictions: Any) -> Answer:
+        try:
+            body = orjson.dumps(self.wrap(model, predictions), option=orjson.OPT_SERIALIZE_NUMPY)
+        except orjson.JSONEncodeError as error:
+            raise Refused(
+                "model_failed", f"{model.name} predicted what JSON has no form for ({error})"
+            ) from error
+        return Answer(body, len(predictions) if isinstance(predictions, list | np.ndarray) else 1)
 
 
-def answer_invocation(model: ServedModel, body: bytes, content_type: str) -> Answer:
-    """MLflow's scoring protocol -> {"predictions"}; raises Refused."""
-    data, params = parse_invocation(body, content_type, model.inputs)
-    return _answer(model, {"predictions": model.predict(data, params)})
+def _read_predict(body: bytes, content_type: str, inputs: Any) -> tuple[Any, Any]:
+    return parse_predict(body, inputs)
 
 
-def _answer(model: ServedModel, document: dict) -> Answer:
-    predictions = document["predictions"]
-    try:
-        body = orjson.dumps(document)
-    except orjson.JSONEncodeError as error:
-        raise Refused(
-            "model_failed", f"{model.name} predicted what JSON has no form for ({error})"
-        ) from error
-    return Answer(body, len(predictions) if isinstance(predictions, list) else 1)
+def _wrap_predict(model: ServedModel, predictions: Any) -> dict[str, Any]:
+    return {"model": model.name, "version": model.version, "predictions": predictions}
+
+
+def _wrap_invocation(model: ServedModel, predictions: Any) -> dict[str, Any]:
+    return {"predictions": predictions}
+
+
+answer_predict = Form(_read_predict, _wrap_predict, strict=True)
+"""{"inputs": rows} -> {"model", "version", "predictions"}."""
+
+answer_invocation = Form(parse_invocation, _wrap_invocation, strict=False)
+"""MLflow's scoring protocol -> {"predictions"}."""

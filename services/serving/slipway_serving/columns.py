@@ -88,6 +88,8 @@ def _integers(bits: int) -> Converter:
     low, high = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
 
     def convert(values: Sequence[Any], required: bool) -> np.ndarray:
+        if set(map(type, values)) == {int} and low <= min(values) and max(values) <= high:
+            return np.array(values, dtype=dtype)
         whole = []
         for row, value in enumerate(values):
             if is_missing(value):
@@ -113,15 +115,21 @@ def _booleans(values: Sequence[Any], required: bool) -> np.ndarray:
     return np.array(values, dtype=np.bool_)
 
 
-def _texts(values: Sequence[Any], required: bool) -> Any:
+def _texts(values: Sequence[Any], required: bool) -> np.ndarray:
+    out = np.empty(len(values), dtype=object)
+    if set(map(type, values)) == {str}:
+        out[:] = values
+        return out
     for row, value in enumerate(values):
         if is_missing(value):
             if required:
                 raise _missing(row, nullable=False)
-        elif not isinstance(value, str):
+            out[row] = math.nan
+        elif isinstance(value, str):
+            out[row] = value
+        else:
             raise _wrong(row, "text", value)
-    # pandas' own text type, as a frame in a notebook has it: encoders tell None and NaN apart.
-    return pd.array([None if is_missing(value) else value for value in values], dtype="str")
+    return out
 
 
 def _bytes(values: Sequence[Any], required: bool) -> np.ndarray:

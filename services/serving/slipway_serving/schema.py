@@ -8,9 +8,11 @@ signature (nothing is known, nothing is checked but size).
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
@@ -20,6 +22,9 @@ from mlflow.utils.proto_json_utils import dataframe_from_parsed_json, parse_tf_s
 
 from .columns import CONVERTERS, BadValue
 from .errors import Refused, first_line
+from .table import Table
+
+_LARGEST = float(np.finfo(np.float64).max)
 
 
 class Inputs:
@@ -44,6 +49,14 @@ class Inputs:
         """A table from MLflow's protocol; columns the model does not know are left out, as MLflow does."""
         self.check_count(len(frame), field)
         return self._enforced(frame, field)
+
+    def from_split(self, value: Any, field: str) -> Any:
+        """`dataframe_split` of MLflow's protocol."""
+        try:
+            frame = dataframe_from_parsed_json(value, "split")
+        except MlflowException as error:
+            raise Refused("invalid_input", _plain(error), field) from None
+        return self.from_frame(frame, field)
 
     def from_records(self, rows: Any, field: str) -> Any:
         """`dataframe_records` of MLflow's protocol."""
@@ -93,7 +106,11 @@ class Inputs:
 
 
 class ColumnInputs(Inputs):
-    """Columns of plain types, by name or, where the signature has no names, by position."""
+    """Columns of plain types, by name or, where the signature has no names, by position; made into a Table.
+
+    Nearly all that is sent is right: it is read without looking at each value twice. Whatever is not goes
+    through `_table_of_rows`, which finds the first value that is wrong.
+    """
 
     def __init__(self, schema: Schema, max_rows: int):
         super().__init__(schema, max_rows)
@@ -102,75 +119,135 @@ class ColumnInputs(Inputs):
         self._names: list[Any] = schema.input_names() if self._named else list(range(len(self._specs)))
         self._known = set(self._names)
         self._required = {n for n, spec in zip(self._names, self._specs, strict=True) if spec.required}
+        self._all_double = all(spec.type == DataType.double for spec in self._specs)
+        self._kind = dict if self._named else list
+        self._values = _getter(self._names)
 
-    def from_frame(self, frame: pd.DataFrame, field: str) -> pd.DataFrame:
+    @property
+    def names(self) -> list[Any]:
+        """The columns, numbered where the signature has no names."""
+        return self._names
+
+    @property
+    def named(self) -> bool:
+        return self._named
+
+    def from_frame(self, frame: pd.DataFrame, field: str) -> Table:
         self.check_count(len(frame), field)
         if list(frame.columns) == list(range(len(frame.columns))) and len(frame.columns) == len(self._names):
             frame = frame.set_axis(self._names, axis=1)  # a table without names: by position
-        absent = [name for name in self._names if name in self._required and name not in frame.columns]
-        if absent:
-            raise Refused(
-                "missing_column", self._missing_text(absent[0], frame.columns), f"{field}.{absent[0]}"
-            )
+        self._check_columns(frame.columns, field)
         duplicate = frame.columns[frame.columns.duplicated()]
         if len(duplicate):
             raise Refused("duplicate_column", f"{field} has the column {duplicate[0]!r} twice", field)
         columns = {name: frame[name].tolist() for name in self._names if name in frame.columns}
-        return self._typed(columns, lambda row, name: f"{field}[{row}].{name}")
+        return self._typed(columns, field)
 
-    def from_records(self, rows: Any, field: str) -> pd.DataFrame:
+    def from_split(self, value: Any, field: str) -> Table:
+        names, data = (value.get("columns"), value.get("data")) if isinstance(value, dict) else (None, None)
+        if (
+            isinstance(names, list)
+            and isinstance(data, list)
+            and data
+            and value.keys() == {"columns", "data"}
+        ):
+            width = len(names)
+            plain = all(type(name) is str for name in names) and len(set(names)) == width
+            if plain and all(type(row) is list and len(row) == width for row in data):
+                return self._from_columns(
+                    dict(zip(names, zip(*data, strict=True), strict=True)), len(data), field
+                )
+        return super().from_split(value, field)
+
+    def from_records(self, rows: Any, field: str) -> Table:
         if self._named and isinstance(rows, list):
-            return self._frame_of_rows(rows, field, strict=False)
+            return self._table_of_rows(rows, field, strict=False)
         return super().from_records(rows, field)
 
-    def from_tensors(self, key: str, value: Any) -> pd.DataFrame:
+    def from_tensors(self, key: str, value: Any) -> Table:
         if isinstance(value, list) and value and isinstance(value[0], dict):
-            return self._frame_of_rows(value, key, strict=False)
-        if isinstance(value, dict) and not any(isinstance(item, list) for item in value.values()):
-            return self._frame_of_rows([value], key, strict=False)
+            return self._table_of_rows(value, key, strict=False)
+        if isinstance(value, dict):
+            if not any(isinstance(item, list) for item in value.values()):
+                return self._table_of_rows([value], key, strict=False)
+            lengths = {len(item) if isinstance(item, list) else None for item in value.values()}
+            if len(lengths) == 1 and None not in lengths:
+                return self._from_columns(value, lengths.pop(), key)
         try:
             frame = pd.DataFrame(value)
         except Exception as error:
             raise Refused("invalid_input", f"{key} is not a table ({first_line(error)})", key) from None
         return self.from_frame(frame, key)
 
-    def _typed_rows(self, rows: list) -> pd.DataFrame:
-        return self._frame_of_rows(rows, "inputs", strict=True)
+    def _typed_rows(self, rows: list) -> Table:
+        return self._table_of_rows(rows, "inputs", strict=True)
 
-    def _frame_of_rows(self, rows: list, field: str, strict: bool) -> pd.DataFrame:
+    def _table_of_rows(self, rows: list, field: str, strict: bool) -> Table:
         """strict: a column the model does not know is an error (a typing mistake), not left out."""
         self.check_count(len(rows), field)
+        if (values := self._whole_rows(rows, strict)) is not None:
+            if self._all_double and (matrix := _matrix(values)) is not None:
+                return Table(self._names, matrix=matrix)
+            return self._typed(dict(zip(self._names, zip(*values, strict=True), strict=True)), field)
         for i, row in enumerate(rows):
-            if not self._named and isinstance(row, list) and len(row) == len(self._names):
-                continue
-            if not self._named or not isinstance(row, dict):
-                raise Refused("wrong_type", f"{field}[{i}] must be {self._row_text()}", f"{field}[{i}]")
-            if row.keys() == self._known:
-                continue
-            for name in self._names:
-                if name not in row and name in self._required:
-                    raise Refused("missing_column", self._missing_text(name, row), f"{field}[{i}].{name}")
-            if strict and (unknown := sorted(row.keys() - self._known)):
-                name = _short(unknown[0])
-                raise Refused("unknown_column", self._unknown_text(name), f"{field}[{i}].{name}")
+            self._check_row(i, row, field, strict)
         if self._named:
             present = set().union(*map(dict.keys, rows))
             columns = {name: [row.get(name) for row in rows] for name in self._names if name in present}
         else:
             columns = {name: [row[name] for row in rows] for name in self._names}
-        return self._typed(columns, lambda row, name: f"{field}[{row}].{name}")
+        return self._typed(columns, field)
 
-    def _typed(self, columns: Mapping[Any, Sequence[Any]], place: Any) -> pd.DataFrame:
-        typed = {}
+    def _whole_rows(self, rows: list, strict: bool) -> list | None:
+        """Each row's values in the order of the signature, None where a row is not just as it should be."""
+        width, kind, values = len(self._names), self._kind, self._values
+        exact = strict or not self._named
+        out = []
+        for row in rows:
+            if type(row) is not kind or (exact and len(row) != width):
+                return None
+            try:
+                out.append(values(row))
+            except KeyError:
+                return None
+        return out
+
+    def _check_row(self, i: int, row: Any, field: str, strict: bool) -> None:
+        if not self._named and isinstance(row, list) and len(row) == len(self._names):
+            return
+        if not self._named or not isinstance(row, dict):
+            raise Refused("wrong_type", f"{field}[{i}] must be {self._row_text()}", f"{field}[{i}]")
+        if row.keys() == self._known:
+            return
+        for name in self._names:
+            if name not in row and name in self._required:
+                raise Refused("missing_column", self._missing_text(name, row), f"{field}[{i}].{name}")
+        if strict and (unknown := sorted(row.keys() - self._known)):
+            name = _short(unknown[0])
+            raise Refused("unknown_column", self._unknown_text(name), f"{field}[{i}].{name}")
+
+    def _from_columns(self, columns: Mapping[Any, Sequence[Any]], rows: int, field: str) -> Table:
+        self.check_count(rows, field)
+        self._check_columns(columns, field)
+        return self._typed(columns, field)
+
+    def _check_columns(self, present: Any, field: str) -> None:
+        absent = [name for name in self._names if name in self._required and name not in present]
+        if absent:
+            raise Refused("missing_column", self._missing_text(absent[0], present), f"{field}.{absent[0]}")
+
+    def _typed(self, columns: Mapping[Any, Sequence[Any]], field: str) -> Table:
+        typed: list[Any] = []
         for name, spec in zip(self._names, self._specs, strict=True):
             if name not in columns:
+                typed.append(None)
                 continue
             try:
-                typed[name] = CONVERTERS[spec.type](columns[name], spec.required)
+                typed.append(CONVERTERS[spec.type](columns[name], spec.required))
             except BadValue as bad:
-                where = place(bad.row, name)
+                where = f"{field}[{bad.row}].{name}"
                 raise Refused(bad.code, f"{where} {bad.reason}", where) from None
-        return pd.DataFrame(typed)
+        return Table(self._names, typed)
 
     def _row_text(self) -> str:
         if not self._named:
@@ -229,6 +306,23 @@ def check_params(params: Any, schema: ParamSchema | None, strict: bool) -> dict[
     except MlflowException as error:
         raise Refused("wrong_type", _plain(error), "params") from None
     return known_only
+
+
+def _getter(names: list[Any]) -> Callable[[Any], Any]:
+    if len(names) == 1:
+        (name,) = names
+        return lambda row: (row[name],)
+    return itemgetter(*names)
+
+
+def _matrix(values: list) -> np.ndarray | None:
+    """Rows of finite numbers as float64, None where one is something else."""
+    for row in values:
+        for value in row:
+            kind = type(value)
+            if (kind is not float and kind is not int) or not -_LARGEST <= value <= _LARGEST:
+                return None
+    return np.array(values, dtype=np.float64)
 
 
 def _short(name: str) -> str:

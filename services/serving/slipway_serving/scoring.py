@@ -7,9 +7,7 @@ from typing import Any
 
 import orjson
 import pandas as pd
-from mlflow.exceptions import MlflowException
 from mlflow.types.schema import DataType
-from mlflow.utils.proto_json_utils import dataframe_from_parsed_json
 
 from .errors import Refused, first_line
 from .schema import Inputs
@@ -63,10 +61,7 @@ def parse_invocation_document(document: Any, inputs: Inputs) -> tuple[Any, Any]:
         )
     form, value = present[0], document[present[0]]
     if form == "dataframe_split":
-        try:
-            data = inputs.from_frame(dataframe_from_parsed_json(value, "split"), form)
-        except MlflowException as error:
-            raise Refused("invalid_input", error.message.splitlines()[0][:400], form) from None
+        data = inputs.from_split(value, form)
     elif form == "dataframe_records":
         data = inputs.from_records(value, form)
     else:

@@ -48,7 +48,7 @@ def test_what_is_in_production_is_served_with_its_facts(serving, registry):
         "version": "1",
         "alias": "production",
         "state": "live",
-        "runtime": "pyfunc",
+        "runtime": "neighbours",
         "flavor": "sklearn",
     }
     assert model["run_id"] == registry.client.get_model_version("red-blue", "1").run_id

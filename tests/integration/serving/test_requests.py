@@ -206,7 +206,7 @@ def test_metrics_count_by_model_version_route_and_outcome_and_never_by_what_a_ca
         'slipway_serving_request_seconds_bucket{le="0.05",model="red-blue",route="predict",version="1"}'
         in text
     )
-    assert 'slipway_serving_model_live{model="red-blue",runtime="pyfunc",version="1"} 1.0' in text
+    assert 'slipway_serving_model_live{model="red-blue",runtime="neighbours",version="1"} 1.0' in text
     assert "process_resident_memory_bytes" in text
     assert "made-up-name" not in text
 

@@ -25,7 +25,9 @@ ROW = {"Coord_X": 1.0, "Coord_Y": 2.0}
 
 
 def test_rows_become_a_typed_frame_in_the_order_of_the_signature():
-    frame = inputs_of(*POINT).from_rows([{"Coord_Y": 2, "Coord_X": 1}, {"Coord_X": 3.5, "Coord_Y": 4}])
+    frame = (
+        inputs_of(*POINT).from_rows([{"Coord_Y": 2, "Coord_X": 1}, {"Coord_X": 3.5, "Coord_Y": 4}]).frame()
+    )
     pd.testing.assert_frame_equal(frame, pd.DataFrame({"Coord_X": [1.0, 3.5], "Coord_Y": [2.0, 4.0]}))
 
 
@@ -77,7 +79,7 @@ def test_a_misspelt_column_is_pointed_out():
     ],
 )
 def test_every_plain_type_is_read(kind, good, expected):
-    frame = inputs_of(("a", kind, True)).from_rows([{"a": good}])
+    frame = inputs_of(("a", kind, True)).from_rows([{"a": good}]).frame()
     assert frame["a"].iloc[0] == expected
     if isinstance(expected, np.generic):
         assert frame["a"].dtype == expected.dtype
@@ -107,7 +109,7 @@ def test_every_plain_type_refuses_what_it_is_not(kind, bad, code):
 
 @pytest.mark.parametrize("kind", ["double", "float", "string", "datetime", "binary"])
 def test_a_missing_value_is_let_through_only_where_the_signature_has_the_column_as_optional(kind):
-    assert inputs_of(("a", kind, False)).from_rows([{"a": None}])["a"].isna().all()
+    assert inputs_of(("a", kind, False)).from_rows([{"a": None}]).frame()["a"].isna().all()
     assert refused(inputs_of(("a", kind, True)).from_rows, [{"a": None}]).code == "missing_value"
 
 
@@ -117,13 +119,13 @@ def test_a_column_that_has_no_missing_value_refuses_null_even_when_optional(kind
 
 
 def test_an_optional_column_may_be_left_out():
-    frame = inputs_of(("a", "double", True), ("b", "double", False)).from_rows([{"a": 1}])
+    frame = inputs_of(("a", "double", True), ("b", "double", False)).from_rows([{"a": 1}]).frame()
     assert list(frame.columns) == ["a"]
 
 
 def test_a_table_may_have_columns_the_model_does_not_know():
     frame = pd.DataFrame({"label": ["x"], "Coord_Y": [2], "Coord_X": [1]})
-    assert list(inputs_of(*POINT).from_frame(frame, "csv").columns) == ["Coord_X", "Coord_Y"]
+    assert list(inputs_of(*POINT).from_frame(frame, "csv").frame()) == ["Coord_X", "Coord_Y"]
 
 
 def test_a_table_with_a_column_twice_is_refused():
@@ -133,7 +135,7 @@ def test_a_table_with_a_column_twice_is_refused():
 
 def test_columns_without_names_are_read_by_position():
     inputs = compile_inputs(ModelSignature(inputs=Schema([ColSpec("double"), ColSpec("double")])), 10)
-    assert inputs.from_rows([[1, 2], [3, 4]]).to_numpy().tolist() == [[1.0, 2.0], [3.0, 4.0]]
+    assert inputs.from_rows([[1, 2], [3, 4]]).matrix().tolist() == [[1.0, 2.0], [3.0, 4.0]]
     assert refused(inputs.from_rows, [[1, 2], [3]]).field == "inputs[1]"
 
 
