@@ -15,7 +15,10 @@ import orjson
 
 from .errors import Refused
 from .model import ServedModel
+from .schema import ColumnInputs
 from .scoring import parse_invocation, parse_predict
+
+_QUICK_BYTES = 16 * 1024
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,14 @@ class Form:
         """All of it, in the caller's thread."""
         data, params = self.read(body, content_type, model.inputs)
         return self.write(model, model.predict(data, params, self.strict))
+
+    def quick_to_read(self, model: ServedModel, body: bytes, content_type: str) -> bool:
+        """Whether `read` is a matter of microseconds."""
+        return (
+            len(body) <= _QUICK_BYTES
+            and isinstance(model.inputs, ColumnInputs)
+            and not content_type.startswith("text/csv")
+        )
 
     def write(self, model: ServedModel, predictions: Any) -> Answer:
         try:
