@@ -184,6 +184,7 @@ def hub(chosen: Settings, instance: Instance, port: Mapping[str, int]) -> Parts:
 def mlflow(chosen: Settings, instance: Instance, port: Mapping[str, int]) -> Parts:
     own = f"http://localhost:{chosen.http_port},http://{HOST}:{chosen.http_port}"
     variables = {
+        **code("services/mlflow"),
         **secrets(instance, "mlflow"),
         "BACKEND_STORE_URI": sqlite(instance.data / "mlflow/mlflow.db"),
         "AUTH_DATABASE_URI": sqlite(instance.data / "mlflow/auth.db"),
@@ -202,7 +203,7 @@ def mlflow(chosen: Settings, instance: Instance, port: Mapping[str, int]) -> Par
         "MLFLOW_UVICORN_OPTS": "--no-access-log",
         "MLFLOW_ONE_PROCESS": "1",
     }
-    command = (str(environment.python()), str(ROOT / "services/mlflow/slipway_mlflow.py"), "serve")
+    command = (*module("slipway_mlflow"), "serve")
     health = f"http://{HOST}:{port['mlflow']}/mlflow/health"
     return command, str(instance.data / "mlflow"), variables, health
 
