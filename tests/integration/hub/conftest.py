@@ -17,6 +17,9 @@ import pytest
 from tests.support.processes import Processes, free_port, program
 
 REPOSITORY = Path(__file__).parents[3]
+# The hub's package is installed in its own image only.
+sys.path.insert(0, str(REPOSITORY / "jupyterhub/hub"))
+
 PUBLIC_URL = "http://slipway.test"
 ADMIN_PASSWORD = "abcd-efgh-jkmn-pqrs"
 
