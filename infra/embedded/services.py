@@ -162,7 +162,7 @@ def hub(chosen: Settings, instance: Instance, port: Mapping[str, int]) -> Parts:
         **code("jupyterhub/hub"),
         **secrets(instance, "hub"),
         **routes(instance),
-        **options(chosen, "NOTEBOOK_IDLE_SECONDS"),
+        **options(chosen, "NOTEBOOK_IDLE_SECONDS", "SIGNUPS_PER_HOUR"),
         "PUBLIC_URL": chosen.public_url,
         "ADMIN_USER": administrator(chosen.values),
         "HUB_DB_URL": sqlite(instance.data / "hub/jupyterhub.sqlite"),

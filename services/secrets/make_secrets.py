@@ -43,7 +43,7 @@ CONSUMERS = {
     "database": Consumer(999, ("postgres_superuser_password", *DATABASE_PASSWORDS)),
     "minio": Consumer(0, MINIO_ROOT),
     "objectstore": Consumer(1000, (*MINIO_ROOT, *MLFLOW_S3)),
-    "gateway": Consumer(1000, ("gateway_secret",)),
+    "gateway": Consumer(1000, ("gateway_secret",), ("site_certificate", "site_certificate_key")),
     "mlflow": Consumer(
         1000,
         (
@@ -68,7 +68,7 @@ CONSUMERS = {
             "auth_service_token",
             "hub_operator_token",
         ),
-        ("oidc_client_secret",),
+        ("oidc_client_secret", "oidc_ca_certificate"),
     ),
     "proxy": Consumer(1000, ("proxy_auth_token",)),
     "auth": Consumer(

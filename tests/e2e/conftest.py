@@ -66,8 +66,8 @@ def platform(request: pytest.FixtureRequest) -> Iterator[Platform]:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
     """Notes where a story breaks off; its next chapters need what this one should have left."""
     report = yield
-    if report.failed and "story" in item.fixturenames:
-        item.funcargs["story"].broken = item.funcargs["story"].broken or item.name
+    if report.failed and (story := item.funcargs.get("story")):
+        story.broken = story.broken or item.name
     return report
 
 

@@ -11,8 +11,9 @@ from tornado.httpclient import HTTPClientError
 from tornado.web import HTTPError
 from traitlets import Unicode
 
-from slipway_hub import ready
+from slipway_hub import operator_api, ready
 from slipway_hub.oidc_discovery import ProviderUnreachable, find
+from slipway_hub.sessions import EndsEverySession
 from slipway_hub.settings import Settings, secrets_dir
 
 __all__ = ["ProviderAuthenticator", "ProviderUnreachable", "configure"]
@@ -29,7 +30,7 @@ class Callback(OAuthCallbackHandler):
             raise HTTPError(403, f"{self.authenticator.login_service} did not let you in: {why}.")
 
 
-class Logout(OAuthLogoutHandler):
+class Logout(EndsEverySession, OAuthLogoutHandler):
     """With an end_session_url, the session at the provider ends too, without a question to the person."""
 
     async def default_handle_logout(self) -> None:
@@ -61,7 +62,7 @@ class ProviderAuthenticator(GenericOAuthenticator):
     after_logout_url = Unicode(help="Where the provider sends browsers then.").tag(config=True)
 
     def get_handlers(self, app: Any) -> list[tuple[str, type]]:
-        return [*super().get_handlers(app), *ready.handlers()]
+        return [*super().get_handlers(app), *operator_api.handlers(), *ready.handlers()]
 
     async def httpfetch(self, url: str, label: str = "fetching", **options: Any) -> Any:
         """The provider's refusals and silences in words; its own are in the hub's log."""
