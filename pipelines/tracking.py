@@ -76,6 +76,9 @@ def run_link(run: Run, environment: Mapping[str, str] = os.environ) -> str | Non
 
 def _in_words(error: MlflowException, tracking_uri: str | None) -> str:
     said = first_line(error)
+    # The server has said what is missing and who can give it.
+    if error.error_code == "PERMISSION_DENIED" and "can grant" in said:
+        return said.removeprefix("PERMISSION_DENIED: ")
     if error.error_code in _REFUSED or " 401" in said or " 403" in said:
         return (
             f"the tracking server at {tracking_uri} refused this ({said}): check MLFLOW_TRACKING_TOKEN, "

@@ -72,7 +72,10 @@ def make_data(out: Path, seed: int) -> None:
     help="For the data, the split and the forest.",
 )
 @click.option("--data", default=GENERATED, show_default=True, help="Folder with the CSV files, or generated.")
-@click.option("--experiment", help="MLflow experiment.  [default: MLFLOW_EXPERIMENT_NAME, else red-blue]")
+@click.option(
+    "--experiment",
+    help="MLflow experiment.  [default: MLFLOW_EXPERIMENT_NAME, else red-blue, or red-blue-YOU]",
+)
 def train(model: str, sample: str, seed: int, data: str, experiment: str | None) -> None:
     """Train and log to the MLflow server that MLFLOW_TRACKING_URI names.
 

@@ -14,6 +14,7 @@ from mlflow.data.pandas_dataset import PandasDataset
 from mlflow.models import infer_signature
 from mlflow.models.model import ModelInfo
 
+from ..ownership import SCRATCH, experiment_for
 from ..source import commit_of
 from .data import FEATURES, TARGET, DataSet
 from .evaluation import PRIMARY_METRIC, held_out_metrics, reference_metrics
@@ -33,11 +34,15 @@ TRUSTED_TYPES = {
 
 
 def choose_experiment(name: str | None = None) -> None:
-    """The named one, else what the environment says, else `red-blue`; a run that `mlflow run` began keeps
-    its own.
+    """The named one, else what somebody has set in the environment, else `red-blue`, or `red-blue-PERSON`
+    where that is another's; a run that `mlflow run` began keeps its own.
     """
-    if "MLFLOW_RUN_ID" not in os.environ:
-        mlflow.set_experiment(name or os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT)
+    if "MLFLOW_RUN_ID" in os.environ:
+        return
+    set_here = os.environ.get("MLFLOW_EXPERIMENT_NAME", "")
+    # What every notebook begins with is nobody's choice.
+    chosen = name or ("" if set_here.startswith(SCRATCH) else set_here)
+    mlflow.set_experiment(chosen or experiment_for(mlflow.MlflowClient(), EXPERIMENT))
 
 
 def record(trained: Trained, data: DataSet, nested: bool = False) -> mlflow.ActiveRun:

@@ -36,6 +36,15 @@ READS_BY_POST = {
     "/mlflow/logged-models/search",
     "/mlflow/traces/search",
 }
+FLASK_ANSWERS = (
+    "/mlflow/experiments/",
+    "/mlflow/runs/",
+    "/mlflow/metrics/",
+    "/mlflow/logged-models",
+    "/mlflow/registered-models/",
+    "/mlflow/model-versions/",
+)
+"""The routes that are asked most, all of MLflow's older half."""
 NOT_FOR_READING = ("/gateway/", "/mlflow/gateway-proxy")
 """GET or not, what these do is done somewhere else."""
 
@@ -64,6 +73,10 @@ def is_read(method: str, called: str) -> bool:
     if called.startswith(NOT_FOR_READING):
         return False
     return method in ("GET", "HEAD") or (method == "POST" and called in READS_BY_POST)
+
+
+def is_flasks(path: str) -> bool:
+    return name_of(path).startswith(FLASK_ANSWERS)
 
 
 def is_built_in(name: str) -> bool:

@@ -36,3 +36,22 @@ def tracking(request, tmp_path_factory) -> Iterator[str]:
 @pytest.fixture
 def person(tracking) -> Callable[..., Person]:
     return lambda name, **more: Person(tracking, as_(name, **more))
+
+
+@pytest.fixture
+def gateway(monkeypatch) -> Callable[[str], None]:
+    """MLflow's own client in this process, with the headers that the gateway would add for a person."""
+    from mlflow.tracking.request_header.abstract_request_header_provider import RequestHeaderProvider
+    from mlflow.tracking.request_header.registry import _request_header_provider_registry as registry
+
+    said: dict[str, str] = {}
+
+    class Gateway(RequestHeaderProvider):
+        def in_context(self) -> bool:
+            return True
+
+        def request_headers(self) -> dict[str, str]:
+            return said
+
+    monkeypatch.setattr(registry, "_registry", [*registry._registry, Gateway()])
+    return lambda name, **more: said.update(as_(name, **more))

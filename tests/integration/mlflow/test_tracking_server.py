@@ -45,19 +45,8 @@ def server(processes, environment):
 
 
 @pytest.fixture
-def as_alice(monkeypatch):
-    """MLflow's own client, with the headers that the gateway would add."""
-    from mlflow.tracking.request_header.abstract_request_header_provider import RequestHeaderProvider
-    from mlflow.tracking.request_header.registry import _request_header_provider_registry as registry
-
-    class Gateway(RequestHeaderProvider):
-        def in_context(self) -> bool:
-            return True
-
-        def request_headers(self) -> dict[str, str]:
-            return as_("alice")
-
-    monkeypatch.setattr(registry, "_registry", [*registry._registry, Gateway()])
+def as_alice(gateway):
+    gateway("alice")
 
 
 @pytest.fixture
