@@ -1,4 +1,4 @@
-"""Which addresses a notebook server's network gets, and who is joined to it; the engine here is one of words."""
+"""Which addresses a notebook server's network gets, and who joins it. The engine is one of words here."""
 
 import ipaddress
 
