@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.integration.gateway.conftest import Gateway, adapted, authority, read_all
-from tests.support.processes import Processes
+from tests.support.processes import Processes, eventually
 
 UPGRADE = (
     b"GET /user/ann/api/kernels/1/channels HTTP/1.1\r\nHost: slipway.test\r\nConnection: Upgrade\r\n"
@@ -35,10 +35,18 @@ class Visitor(httpx.Client):
         request.extensions["sni_hostname"] = "slipway.test"
         return super().send(request, **options)
 
+    def is_received(self) -> bool:
+        """The authority is made first, and the site's certificate after it."""
+        try:
+            return self.get("/gateway/health").status_code == 200
+        except httpx.ConnectError:
+            return False
+
 
 @pytest.fixture(scope="module")
 def visitor(site) -> Iterator[Visitor]:
     with Visitor(site) as visitor:
+        assert eventually(visitor.is_received, 20), "the site's own certificate was not there in time"
         yield visitor
 
 
@@ -123,7 +131,7 @@ def test_a_proxy_before_it_is_believed_when_it_is_named(start):
     gateway = start(TRUSTED_PROXIES="10.0.0.0/8 127.0.0.1")
     said = {"X_Forwarded_For": "10.9.8.7, 198.51.100.7, 10.0.0.2", "X_Forwarded_Proto": "https"}
     answer = gateway.get("/hub/home", **said)
-    assert answer.json()["x-forwarded-for"].startswith("10.9.8.7, 198.51.100.7, 10.0.0.2")
+    assert answer.json()["x-forwarded-for"].startswith("198.51.100.7"), "the last that no proxy of ours is"
     assert answer.json()["x-forwarded-proto"] == "https"
 
 
