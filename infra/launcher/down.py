@@ -31,8 +31,9 @@ def run(with_volumes: bool, yes: bool, screen: Screen) -> int:
             must(
                 "docker stop", engine.docker("stop", "--time", "10", *(one.id for one in users), seconds=120)
             )
-            # A server that the hub removes by itself when it stops is gone by now; that is as good.
-            engine.docker("rm", "--force", *(one.id for one in users))
+            # A server that the hub removes by itself when it stops is gone by now; that is as good. Only the
+            # volume of its /tmp has no name and goes with it.
+            engine.docker("rm", "--force", "--volumes", *(one.id for one in users))
         if here:
             screen.say("Stopping the stack")
         answer = compose.remove(chosen.project, with_volumes)
