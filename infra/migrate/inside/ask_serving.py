@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -37,7 +38,13 @@ def main(model: str, version: str, seconds: str) -> int:
 
 
 def ask(address: str, body: bytes | None = None) -> Any:
-    headers = {"Content-Type": "application/json"}
+    # As the gateway asks for somebody who is logged in.
+    secret = Path(os.environ.get("SECRETS_DIR", "/run/secrets"), "gateway_secret").read_text().strip()
+    headers = {
+        "Content-Type": "application/json",
+        "X-Gateway-Secret": secret,
+        "X-Remote-User": "migrate",
+    }
     request = urllib.request.Request(address, data=body, headers=headers)  # noqa: S310  (http, fixed above)
     with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310  (http, fixed above)
         return json.load(answer)
