@@ -25,6 +25,7 @@ from infra.migrate import (
     people,
     predictions,
     report,
+    rights,
     source,
     stores,
     tracking,
@@ -104,8 +105,8 @@ def stop_and_copy(instance: Instance, screen: Screen) -> Source:
 def decide(taken: Source, chosen: settings.Settings, merge: str | None, screen: Screen) -> tuple[Plan, Stack]:
     """Looks into the stack and changes nothing there; a Problem if it holds other work."""
     stack = merging.look(chosen.project)
-    if not tracking.is_current(taken, stack.tracking):
-        screen.say("Bringing the copy of the tracking database up to date")
+    if not (tracking.is_current(taken, stack.tracking) and source.has_permissions(taken)):
+        screen.say("Bringing the copies of MLflow's databases up to date")
         source.bring_up_to_date(taken)
     instance = source.identity(taken.instance)
     names = merging.names_for(taken, stack, instance, chosen.admin_user, merge)
@@ -134,23 +135,35 @@ def bring_files(plan: Plan, stack: Stack, screen: Screen) -> report.Files:
 def bring_rows(plan: Plan, stack: Stack, screen: Screen) -> dict[str, dict[str, int]]:
     """Rows by table, written and equal, of each database; those marked are done already."""
     parts = {
-        "hub": (stack.hub, people.SERVICE, people.sections(plan.source, stack.hub, plan.names)),
+        "hub": (stack.hub, (people.SERVICE,), people.sections(plan.source, stack.hub, plan.names)),
         "tracking": (
             stack.tracking,
-            tracking.SERVICE,
+            (tracking.SERVICE,),
             tracking.sections(plan.source, stack.tracking, plan.names),
         ),
-        "visitors": (stack.visitors, visitors.SERVICE, visitors.sections(plan.source, plan.names)),
+        # After what they are for, whose mark keeps the names and numbers that it came under.
+        "rights": (
+            stack.rights,
+            (rights.SERVICE, rights.DATABASE),
+            rights.sections(plan.source, stack.rights, plan.names),
+        ),
+        "visitors": (stack.visitors, (visitors.SERVICE,), visitors.sections(plan.source, plan.names)),
     }
     note = {"names": plan.names._asdict(), "source": merging.fingerprint(plan.source)}
     counts = {}
-    for name, (there, service, sections) in parts.items():
+    for name, (there, (service, *database), sections) in parts.items():
         mark = there.marks.get(plan.instance)
         counts[name] = (
             mark["counts"]
             if mark
             else stores.write(
-                stack.project, service, sections, plan.instance, note, progress(screen, f"{name} database")
+                stack.project,
+                service,
+                sections,
+                plan.instance,
+                note,
+                progress(screen, f"{name} database"),
+                *database,
             )
         )
         words = f"brought at {mark['at']}" if mark else "all written and compared"

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from infra.launcher import compose
 from infra.launcher.problem import PRECONDITION, Problem
-from infra.migrate import people, stores, tracking, visitors
+from infra.migrate import people, rights, stores, tracking, visitors
 from infra.migrate.homes import Home, volume_of
 from infra.migrate.names import Names
 from infra.migrate.source import Source
@@ -22,6 +22,7 @@ class Stack(NamedTuple):
     tracking: Looked
     hub: Looked
     visitors: Looked
+    rights: Looked
 
 
 def look(project: str) -> Stack:
@@ -32,6 +33,7 @@ def look(project: str) -> Stack:
         tracking=stores.look(project, tracking.SERVICE, tracking.WANTED),
         hub=stores.look(project, people.SERVICE, people.WANTED),
         visitors=stores.look(project, visitors.SERVICE, {}),
+        rights=stores.look(project, rights.SERVICE, rights.WANTED, rights.DATABASE),
     )
 
 
@@ -108,7 +110,8 @@ def require_unchanged(source: Source, mark: dict[str, Any]) -> None:
 def differences(stack: Stack, counts: dict[str, dict[str, int]]) -> list[str]:
     """Tables of the stack that hold fewer rows than were brought."""
     wrong = []
-    for name, there in (("hub", stack.hub), ("tracking", stack.tracking), ("visitors", stack.visitors)):
+    parts = {"hub": stack.hub, "tracking": stack.tracking, "visitors": stack.visitors, "rights": stack.rights}
+    for name, there in parts.items():
         for table, count in counts[name].items():
             if there.tables[table].count < count:
                 wrong.append(f"{name}: {table} has {there.tables[table].count} rows; {count} were brought")

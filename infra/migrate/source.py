@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import secrets
 import shutil
 import sqlite3
 import uuid
@@ -24,6 +25,7 @@ DATABASES = {
     "tracking": "mlflow/mlflow.db",
     "hub": "hub/jupyterhub.sqlite",
     "visitors": "serving/visitors.db",
+    "permissions": "mlflow/auth.db",
 }
 
 
@@ -100,14 +102,29 @@ def copy(database: Path, target: Path) -> None:
 
 
 def bring_up_to_date(source: Source) -> None:
-    """The copy of the tracking database gets the tables of the present MLflow."""
-    command = [str(environment.python()), str(ROOT / "services/mlflow/slipway_mlflow.py"), "migrate"]
-    address = {"BACKEND_STORE_URI": f"sqlite:///{source.database('tracking')}"}
-    answer = ask(command, seconds=600, environment=address)
+    """The copies of MLflow's databases get the tables of the present MLflow; of an instance from before there
+    were permissions, its experiments and models are given to who made them."""
+    folder = source.folder / "secrets"
+    folder.mkdir(exist_ok=True)
+    for name in ("mlflow_flask_secret_key", "mlflow_builtin_admin_password"):
+        # Of these copies only: the stack has its own.
+        (folder / name).write_text(secrets.token_urlsafe(32), encoding="utf-8")
+    variables = {
+        "PYTHONPATH": str(ROOT / "services/mlflow"),
+        "SECRETS_DIR": str(folder),
+        "BACKEND_STORE_URI": f"sqlite:///{source.database('tracking')}",
+        "AUTH_DATABASE_URI": f"sqlite:///{source.database('permissions')}",
+    }
+    command = [str(environment.python()), "-m", "slipway_mlflow", "migrate"]
+    answer = ask(command, seconds=600, environment=variables)
     if not answer.ok:
         raise Problem(
-            f"The copy of the tracking database cannot be brought up to date: {answer.last_words(4)}"
+            f"The copies of MLflow's databases cannot be brought up to date: {answer.last_words(4)}"
         )
+
+
+def has_permissions(source: Source) -> bool:
+    return "role_permissions" in source.columns("permissions")
 
 
 def identity(instance: Instance) -> str:

@@ -42,8 +42,9 @@ class Section(NamedTuple):
 Progress = Callable[[str], None]
 
 
-def look(project: str, service: str, wanted: Mapping[str, list[str]]) -> Looked:
-    return looked(in_service(project, service, "tables", "look", json.dumps(wanted)))
+def look(project: str, service: str, wanted: Mapping[str, list[str]], *database: str) -> Looked:
+    """`database`: of a service that has more than one, which; inside/tables.py knows their names."""
+    return looked(in_service(project, service, "tables", "look", json.dumps(wanted), *database))
 
 
 def looked(answer: str) -> Looked:
@@ -59,6 +60,7 @@ def write(
     instance: str,
     note: Mapping[str, Any],
     progress: Progress,
+    *database: str,
 ) -> dict[str, int]:
     """All in one transaction, with the mark; the number of rows written and equal, by table."""
 
@@ -66,7 +68,7 @@ def write(
         for line in lines(sections, instance, note, progress):
             stream.write(line.encode("utf-8"))
 
-    answer = json.loads(in_service(project, service, "tables", "write", feed=feed))
+    answer = json.loads(in_service(project, service, "tables", "write", *database, feed=feed))
     return dict(answer["counts"])
 
 

@@ -3,6 +3,8 @@
     python tables.py look '{"experiments": ["experiment_id", "name"]}'    these columns of these tables
     python tables.py write < LINES
 
+A second database of the service is named last: `permissions` is MLflow's own of who may do what.
+
 LINES are JSON: an object begins a table, each list is a row of it, and the object with `end` closes the
 whole. Without that one nothing is written, whatever has cut it off. Every row is compared with what Postgres
 has kept of it before the transaction ends.
@@ -49,10 +51,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 MARK = "slipway_migrated"
 BATCH = 500
+PERMISSIONS = "permissions"
 
 
 def main(arguments: list[str]) -> int:
-    engine = create_engine(address(), connect_args={"connect_timeout": 10})
+    which = arguments.pop() if arguments[-1] == PERMISSIONS else ""
+    engine = create_engine(address(which), connect_args={"connect_timeout": 10})
     try:
         if arguments[0] == "look":
             answer = look(engine, json.loads(arguments[1]))
@@ -78,13 +82,13 @@ def sentence(error: Exception) -> str:
     return str(getattr(error, "orig", None) or error).strip()
 
 
-def address() -> str:
+def address(which: str) -> str:
     """Of the service in whose container this runs: its own code knows where its password is."""
     if "BACKEND_STORE_URI" in os.environ:
         sys.path.insert(0, "/opt/slipway")
-        from slipway_mlflow.settings import backend_store_uri
+        from slipway_mlflow.settings import auth_database_uri, backend_store_uri
 
-        return backend_store_uri()
+        return auth_database_uri() if which == PERMISSIONS else backend_store_uri()
     if "SERVING_DATABASE_URL" in os.environ:
         from slipway_serving.settings import read_settings
 

@@ -20,7 +20,8 @@ WORKSPACE = "default"
 KEPT_SECONDS = 5.0
 """How long a person's state is taken to be in the tables if no worker of this server has changed them."""
 MOST_KEPT = 10_000
-THERE_ALREADY, NOT_THERE = "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST"
+NOT_THERE = "RESOURCE_DOES_NOT_EXIST"
+TRIES = 5
 
 
 class Mirror:
@@ -40,10 +41,17 @@ class Mirror:
         with self._lock:
             if not self.is_stale(caller):
                 return
-            # First: what changes from here on is seen at the next request.
-            generation = self._generation()
-            user = self._user(caller)
-            self._roles(user.id, {ROLE_PREFIX + group for group in caller.groups})
+            for left in reversed(range(TRIES)):
+                # First: what changes from here on is seen at the next request.
+                generation = self._generation()
+                try:
+                    user = self._user(caller)
+                    self._roles(user.id, {ROLE_PREFIX + group for group in caller.groups})
+                    break
+                except MlflowException:
+                    # Another worker does the same at this moment: now its work is there to be seen.
+                    if not left:
+                        raise
             if len(self._seen) >= MOST_KEPT:
                 self._seen.clear()
             self._seen[caller.name] = (caller, generation, self._now() + KEPT_SECONDS)
@@ -52,14 +60,11 @@ class Mirror:
         try:
             user = self._store.get_user(caller.name)
         except MlflowException as error:
-            _only(error, NOT_THERE)
+            if error.error_code != NOT_THERE:
+                raise
             # Nobody logs in with it: who somebody is, the gateway says.
             password = secrets.token_urlsafe(32)
-            try:
-                user = self._store.create_user(caller.name, password, is_admin=caller.admin)
-            except MlflowException as raced:
-                _only(raced, THERE_ALREADY)
-                user = self._store.get_user(caller.name)
+            return self._store.create_user(caller.name, password, is_admin=caller.admin)
         if user.is_admin != caller.admin:
             user = self._store.update_user(caller.name, is_admin=caller.admin)
         return user
@@ -68,28 +73,15 @@ class Mirror:
         roles = self._store.list_user_roles(user)
         has = {role.name: role.id for role in roles if role.name.startswith(ROLE_PREFIX)}
         for name in sorted(wanted - has.keys()):
-            try:
-                self._store.assign_role_to_user(user, self._role(name))
-            except MlflowException as raced:
-                _only(raced, THERE_ALREADY)
-        for name in has.keys() - wanted:
-            try:
-                self._store.unassign_role_from_user(user, has[name])
-            except MlflowException as raced:
-                _only(raced, NOT_THERE)
+            self._store.assign_role_to_user(user, self._role(name))
+        for name in sorted(has.keys() - wanted):
+            self._store.unassign_role_from_user(user, has[name])
 
     def _role(self, name: str) -> int:
         try:
-            return int(self._store.get_role_by_name(WORKSPACE, name).id)
+            role = self._store.get_role_by_name(WORKSPACE, name)
         except MlflowException as error:
-            _only(error, NOT_THERE)
-        try:
-            return int(self._store.create_role(name, WORKSPACE, "the hub's group of this name").id)
-        except MlflowException as raced:
-            _only(raced, THERE_ALREADY)
-            return int(self._store.get_role_by_name(WORKSPACE, name).id)
-
-
-def _only(error: MlflowException, code: str) -> None:
-    if error.error_code != code:
-        raise error
+            if error.error_code != NOT_THERE:
+                raise
+            role = self._store.create_role(name, WORKSPACE, "the hub's group of this name")
+        return int(role.id)

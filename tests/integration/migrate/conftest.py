@@ -29,7 +29,9 @@ REPOSITORY = Path(__file__).parents[3]
 class Database:
     """A database of the stack, and the program that runs beside it."""
 
-    def __init__(self, port: int, name: str, environment: dict[str, str]) -> None:
+    def __init__(self, port: int, name: str, environment: dict[str, str], *which: str) -> None:
+        """`which`: of a service with more than one database."""
+        self.which = which
         self.url = f"postgresql+psycopg2://stack:{PASSWORD}@127.0.0.1:{port}/{name}"
         self.environment = environment
 
@@ -43,7 +45,7 @@ class Database:
 
     def command(self, *arguments: str) -> list[str]:
         settings = [f"{name}={value}" for name, value in self.environment.items()]
-        return ["env", *settings, sys.executable, *python("tables")[1:], *arguments]
+        return ["env", *settings, sys.executable, *python("tables")[1:], *arguments, *self.which]
 
     def look(self, wanted: dict[str, list[str]]) -> stores.Looked:
         return stores.looked(talk(self.command("look", json.dumps(wanted)), "look"))
@@ -94,7 +96,8 @@ def hub_of_stack(postgres, tmp_path) -> Database:
     execute(url, f"CREATE DATABASE {name}")
     folder = tmp_path / "hub-secrets"
     folder.mkdir()
-    for secret in ("hub_cookie_secret", "hub_crypt_key", "proxy_auth_token", "auth_service_token"):
+    tokens = ("proxy_auth_token", "auth_service_token", "hub_operator_token")
+    for secret in ("hub_cookie_secret", "hub_crypt_key", *tokens):
         (folder / secret).write_text(secrets.token_hex(32))
     (folder / "hub_admin_password").write_text("abcd-efgh-jkmn-pqrs")
     environment = {

@@ -19,6 +19,7 @@ def look(tracking_of_stack, hub_of_stack):
         tracking_of_stack.look(tracking.WANTED),
         hub_of_stack.look(people.WANTED),
         nothing,
+        nothing,
     )
 
 
