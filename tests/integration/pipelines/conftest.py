@@ -23,6 +23,10 @@ from tests.support.processes import Processes, free_port
 
 REPOSITORY = Path(__file__).parents[3]
 READY = {"below": 201, "seconds": 180}
+SECRETS = {
+    name: f"{name}-of-these-tests"
+    for name in ("gateway_secret", "serving_reader_token", "mlflow_reader_token")
+}
 
 
 @dataclass
@@ -53,21 +57,28 @@ def server(tmp_path_factory) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def serving_url(server, tmp_path_factory) -> Iterator[str]:
-    """The address of a serving process that follows the server."""
+    """The address of a serving process that follows the server, behind a gateway that takes everybody for Ada."""
     folder, port = tmp_path_factory.mktemp("serving"), free_port()
+    for name, value in SECRETS.items():
+        (folder / name).write_text(value)
     environment = {
         "PYTHONPATH": str(REPOSITORY / "services/serving"),
         "MLFLOW_TRACKING_URI": server.uri,
+        "SECRETS_DIR": str(folder),
         "SERVING_PORT": str(port),
         "SERVING_CACHE_DIR": str(folder / "cache"),
         "SERVING_DATABASE_URL": f"sqlite:///{folder}/visitors.db",
         "SERVING_POLL_SECONDS": "0.3",
     }
-    url = f"http://127.0.0.1:{port}"
+    own, url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{free_port()}"
     processes, command = Processes(folder), [sys.executable, "-m", "slipway_serving"]
     processes.wait_for(
-        "serving", processes.start("serving", command, environment=environment), f"{url}/health", **READY
+        "serving", processes.start("serving", command, environment=environment), f"{own}/health", **READY
     )
+    gateway = [str(Path(sys.executable).with_name("caddy")), "reverse-proxy", "--from", url, "--to", own]
+    for header in (f"X-Gateway-Secret: {SECRETS['gateway_secret']}", "X-Remote-User: ada"):
+        gateway += ["--header-up", header]
+    processes.wait_for("gateway", processes.start("gateway", gateway), f"{url}/health", **READY)
     yield url
     processes.stop_all()
 
