@@ -31,9 +31,8 @@ def agreeing(reference: Any, other: Any) -> np.ndarray | bool:
             return False
         same = np.isclose(two, one, rtol=RELATIVE, atol=ABSOLUTE, equal_nan=True)
     elif object in (one.dtype, two.dtype):
-        same = np.array([_alike(a, b) for a, b in zip(one.ravel(), two.ravel(), strict=True)]).reshape(
-            one.shape
-        )
+        pairs = zip(one.ravel().tolist(), two.ravel().tolist(), strict=True)
+        same = np.array([_alike(a, b) for a, b in pairs]).reshape(one.shape)
     else:
         same = one == two
     return same.reshape(len(same), -1).all(axis=1)

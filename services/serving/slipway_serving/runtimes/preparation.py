@@ -18,7 +18,7 @@ import numpy as np
 
 from ..errors import first_line
 from ..table import Table, stacked
-from . import Loaded, Runtime, Unsuitable, agreement, native, neighbours, onnx
+from . import Loaded, Runtime, Unsuitable, agreement, native, neighbours, onnx, trees
 from .draws import Draws
 from .pyfunc import Pyfunc, offer_direct
 
@@ -28,13 +28,14 @@ CANDIDATES = {
     "direct": offer_direct,
     "sklearn": native.offer,
     "neighbours": neighbours.offer,
+    "trees": trees.offer,
     "onnx": onnx.offer,
 }
 SIZES = (1, 64, 1024)
 RULE = "smallest geometric mean of the times for 1 and for 64 rows, and a tenth less than pyfunc's"
-_ROWS, _PIECE, _EDGES = 4096, 256, 96
+_ROWS, _PIECE, _EDGES = 4096, 512, 64
 _REFERENCE_SHARE = 0.1  # of the time limit, for the native model's answers: a slow one is compared on fewer
-_REPEATS, _MEASURE_SECONDS = 5, 0.05
+_REPEATS, _MEASURE_SECONDS = 5, 0.03
 _WORTH = 0.9
 
 
@@ -242,7 +243,7 @@ class _Preparation:
                 # Served so, the request would go to the reference: no wrong answer, but no use either.
                 trial.handed_back += size
                 ordinary_back += size if size > 1 else 0
-                trial.reason = first_line(error)
+                trial.reason = trial.reason or first_line(error)
                 continue
             trial.compared += size
             if isinstance(answer, Exception):
