@@ -69,6 +69,9 @@ class Answer(BaseHTTPRequestHandler):
             self.send_header("X-Remote-User", "ann")
         if "policy" in self.path:
             self.send_header("Content-Security-Policy", "the service's own")
+        if "cookies" in self.path:
+            self.send_header("Set-Cookie", "_xsrf=1|2; Path=/user/ann/")
+            self.send_header("Set-Cookie", "jupyterhub-user-ann=3; HttpOnly; Path=/user/ann/; Secure")
         if "leads" in self.path:
             self.send_header("Location", unquote(self.path.partition("to=")[2]))
         self.say(json.dumps({**body, **dict(sent)}).encode())

@@ -93,6 +93,16 @@ def test_a_websocket_goes_through_https(site, visitor):
         assert connection.recv(4096) == b"a message"
 
 
+def test_cookies_of_notebook_servers_are_for_https_alone(site, visitor):
+    by_https = visitor.get("/user/ann/cookies").headers.get_list("set-cookie")
+    assert by_https == [
+        "_xsrf=1|2; Path=/user/ann/; Secure; SameSite=Lax",
+        "jupyterhub-user-ann=3; HttpOnly; Path=/user/ann/; Secure",
+    ]
+    by_http = site.get("/user/ann/cookies", at=site.notebooks_port).headers.get_list("set-cookie")
+    assert by_http[0] == "_xsrf=1|2; Path=/user/ann/"
+
+
 def test_notebooks_still_come_by_their_own_door(site):
     answer = site.get("/mlflow/", at=site.notebooks_port, Authorization="Bearer ann")
     assert answer.json()["by"] == "mlflow"
