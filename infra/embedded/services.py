@@ -218,6 +218,7 @@ def serving(chosen: Settings, instance: Instance, port: Mapping[str, int]) -> Pa
             "SERVING_POLL_SECONDS",
             "SERVING_MAX_BODY_BYTES",
             "SERVING_MAX_ROWS",
+            "SERVING_PREPARE_SECONDS",
         ),
         "MLFLOW_TRACKING_URI": f"http://{HOST}:{port['mlflow']}/mlflow",
         "SERVING_KEYS_URL": f"http://{HOST}:{port['auth']}/auth/internal/keys",

@@ -26,6 +26,7 @@ def describe_model(name: str, slot: Slot) -> dict[str, Any]:
         "since": live.since if live else None,
         "runtime": model.runtime.name if model else None,
         "flavor": model.flavor if model else None,
+        "preparation": model.preparation if model else None,
         "run_id": model.run_id if model else None,
         "signature": model.signature if model else None,
         "previous": {"version": slot.previous.model.version, "since": slot.previous.since}

@@ -48,6 +48,7 @@ class Model(BaseModel):
     since: str | None
     runtime: str | None
     flavor: str | None
+    preparation: dict[str, Any] | None
     run_id: str | None
     signature: dict[str, Any] | None
     previous: Previous | None

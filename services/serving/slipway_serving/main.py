@@ -48,7 +48,12 @@ def build(settings: Settings) -> FastAPI:
             settings.mlflow_tracking_uri, settings.mlflow_reader_token.get_secret_value()
         ),
         cache=cache,
-        load=partial(load_model, max_rows=settings.max_rows),
+        load=partial(
+            load_model,
+            max_rows=settings.max_rows,
+            prepare_seconds=settings.prepare_seconds,
+            threads=settings.threads,
+        ),
         shelf=shelf,
         poll_seconds=settings.poll_seconds,
         wait=tenacity.wait_exponential(multiplier=settings.retry_seconds, max=settings.retry_max_seconds),

@@ -50,6 +50,10 @@ class Settings(BaseSettings):
     flush_seconds: float = Field(default=5, gt=0)
     grace_seconds: int = Field(default=20, ge=1)
 
+    prepare_seconds: float = Field(default=30, ge=0)
+    """At most, for finding a version's fastest runtime; 0 for MLflow's own without a look."""
+    threads: int = Field(default=1, ge=1)
+    """For one prediction, in runtimes that can use more than one."""
     max_rows: int = Field(default=10_000, ge=1)
     max_body_bytes: int = Field(default=16 * 1024 * 1024, ge=1)
     workers: int = Field(default=min(4, os.cpu_count() or 1), ge=1)

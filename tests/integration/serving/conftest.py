@@ -42,7 +42,7 @@ POINTS = pd.DataFrame(RANDOM.normal(scale=5, size=(400, 2)), columns=["Coord_X",
 COLOURS = np.where(POINTS.sum(axis=1) > 0, "Red", "Blue")
 
 
-def eventually(true: Callable[[], object], seconds: float = 30, what: str = "it") -> object:
+def eventually(true: Callable[[], object], seconds: float = 120, what: str = "it") -> object:
     """Wait for something to become true and return it."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -67,6 +67,7 @@ class Server:
                     example_rows=None,
                     run_id=None,
                     flavor="sklearn",
+                    preparation=None,
                     runtime=SimpleNamespace(name="pyfunc"),
                 )
             )
