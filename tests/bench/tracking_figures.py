@@ -198,7 +198,7 @@ def measure(folder: Path, postgres: str, rounds: int) -> list[Way]:
 def table(ways: list[Way]) -> str:
     bare = ways[0]
     lines = [
-        "| way to MLflow | log-batch, calls/s | of bare | experiments/get p50 | p99 | added p50 | added p99 |",
+        "| way to MLflow | log-batch/s | of bare | experiments/get p50 | p99 | added p50 | added p99 |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     p50, p99 = quantiles(bare)

@@ -57,7 +57,7 @@ def server(tmp_path_factory) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def serving_url(server, tmp_path_factory) -> Iterator[str]:
-    """The address of a serving process that follows the server, behind a gateway that takes everybody for Ada."""
+    """Of a serving process that follows the server, behind a gateway that takes everybody for Ada."""
     folder, port = tmp_path_factory.mktemp("serving"), free_port()
     for name, value in SECRETS.items():
         (folder / name).write_text(value)

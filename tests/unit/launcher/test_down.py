@@ -34,7 +34,12 @@ def machine(monkeypatch, make_container):
 
 def test_users_servers_go_first_because_they_hold_the_network_and_volumes_stay(machine, screen, said):
     assert down.run(with_volumes=False, yes=False, screen=screen) == 0
-    assert machine == ["stop --time 10 ada", "rm --force --volumes ada", "down volumes=False", "network rm net-of-ada"]
+    assert machine == [
+        "stop --time 10 ada",
+        "rm --force --volumes ada",
+        "down volumes=False",
+        "network rm net-of-ada",
+    ]
     assert "data is kept" in said()
 
 
