@@ -31,7 +31,11 @@ class Rows(list):
         )
 
 
-def first_prediction(url: str, token: str) -> None:
+BODY = {"inputs": [{"Coord_X": 1.0, "Coord_Y": 2.0}]}
+
+
+def first_prediction(url: str, token: str) -> str:
+    """Train, register, roll out, predict; gives the application's key."""
     environment = {
         **os.environ,
         "MLFLOW_TRACKING_URI": f"{url}/mlflow",
@@ -66,7 +70,8 @@ def first_prediction(url: str, token: str) -> None:
     answer = httpx.post(
         f"{url}/serving/predict",
         headers={"Authorization": f"Bearer {key}"},
-        json={"inputs": [{"Coord_X": 1.0, "Coord_Y": 2.0}]},
+        json=BODY,
         timeout=30,
     )
     answer.raise_for_status()
+    return str(key)
