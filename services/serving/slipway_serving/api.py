@@ -23,6 +23,7 @@ from .identity import Caller
 from .key_feed import KeyFeed
 from .metrics import Metrics
 from .model import ServedModel
+from .observations import Exchange, Observations
 from .openapi import FREE, install_docs, invocation_body, predict_body
 from .runner import Runner
 from .shelf import Shelf
@@ -70,6 +71,7 @@ class Parts:
     runner: Runner
     visitors: Visitors
     metrics: Metrics
+    observations: Observations
     doors: Doors
     key_feed: KeyFeed
     default_model: str | None = None
@@ -175,7 +177,7 @@ def _add_predictions(app: FastAPI, parts: Parts) -> None:
 
 async def _predict(parts: Parts, request: Request, name: str | None, route: str, work: Work) -> Response:
     model: ServedModel | None = None
-    outcome = "internal_error"
+    outcome, status, rows = "internal_error", 500, 0
     started = time.perf_counter()
     caller = caller_of(request)
     try:
@@ -187,20 +189,19 @@ async def _predict(parts: Parts, request: Request, name: str | None, route: str,
         model = _find(parts, name, caller)
         answer = await parts.runner.run(work, model, body, request.headers.get("content-type", ""))
         outcome = "ok"
-        parts.visitors.count(model.name, model.version)
-        parts.metrics.rows.labels(model.name, model.version, route).observe(answer.rows)
+        status, rows = 200, answer.rows
         return Response(answer.body, media_type="application/json")
     except Refused as error:
-        outcome = error.code
+        outcome, status = error.code, STATUS.get(error.code, 422)
         return refusal(error)
     except ClientDisconnect:
-        outcome = "client_left"
+        outcome, status = "client_left", 400
         return Response(status_code=400)
     finally:
-        labels = (model.name, model.version, route) if model else ("", "", route)
-        parts.metrics.requests.labels(*labels, outcome).inc()
-        if model is not None:
-            parts.metrics.seconds.labels(*labels).observe(time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        parts.observations.note(
+            Exchange(model, route, "production", outcome, status, rows, seconds, 0.0, caller)
+        )
 
 
 def _find(parts: Parts, name: str | None, caller: Caller) -> ServedModel:

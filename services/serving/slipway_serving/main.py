@@ -21,6 +21,7 @@ from .keys import Keys
 from .logs import set_up_logging
 from .metrics import Metrics
 from .model import load_model
+from .observations import Observations
 from .registry import MlflowRegistry
 from .runner import Runner
 from .settings import Misconfigured, Settings, read_settings
@@ -35,6 +36,9 @@ log = logging.getLogger(__name__)
 def build(settings: Settings) -> FastAPI:
     """The whole server, not yet started; raises Misconfigured where the cache's folder cannot be used."""
     metrics = Metrics()
+    store = SqlStore(settings.database)
+    visitors = Visitors(store)
+    observations = Observations(metrics, visitors)
     shelf = Shelf()
     try:
         cache = ModelCache(settings.cache_dir)
@@ -57,12 +61,10 @@ def build(settings: Settings) -> FastAPI:
         shelf=shelf,
         poll_seconds=settings.poll_seconds,
         wait=tenacity.wait_exponential(multiplier=settings.retry_seconds, max=settings.retry_max_seconds),
-        on_failure=metrics.note_load_failure,
+        on_failure=observations.load_failed,
     )
-    store = SqlStore(settings.database)
-    visitors = Visitors(store)
     flusher = Flusher(visitors, settings.flush_seconds)
-    runner = Runner(settings.workers, settings.max_pending)
+    runner = Runner(settings.workers, settings.max_pending, on_batch=observations.batch)
     metrics.observe_state(
         shelf,
         lambda: watcher.look,
@@ -92,6 +94,7 @@ def build(settings: Settings) -> FastAPI:
         runner,
         visitors,
         metrics,
+        observations,
         doors,
         key_feed,
         settings.default_model,

@@ -8,7 +8,6 @@ from prometheus_client import (
     CollectorRegistry,
     Counter,
     GCCollector,
-    Histogram,
     PlatformCollector,
     ProcessCollector,
     generate_latest,
@@ -16,12 +15,8 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from .key_feed import FeedState
-from .registry import Target
 from .shelf import Shelf
 from .watcher import Look
-
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-_ROWS = (1, 4, 16, 64, 256, 1024, 4096, 16384)
 
 
 class Metrics:
@@ -32,34 +27,18 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
-        labels = ("model", "version", "route")
-        self.requests = Counter(
-            "slipway_serving_requests_total",
-            "Prediction requests; outcome is ok or the error's code.",
-            (*labels, "outcome"),
-            registry=self.registry,
-        )
-        self.seconds = Histogram(
-            "slipway_serving_request_seconds",
-            "From the whole body received to the answer written.",
-            labels,
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
-        self.rows = Histogram(
-            "slipway_serving_request_rows",
-            "Predictions in one answer.",
-            labels,
-            buckets=_ROWS,
-            registry=self.registry,
-        )
         self.load_failures = Counter(
             "slipway_serving_load_failures_total",
             "Tries to load a version that failed.",
             ("model", "version"),
             registry=self.registry,
         )
-
+        self.shadows = Counter(
+            "slipway_serving_shadow_comparisons_total",
+            "Requests copied to a shadow version; outcome is equal, different, failed or dropped.",
+            ("model", "version", "shadow_version", "outcome"),
+            registry=self.registry,
+        )
         self.refused = Counter(
             "slipway_serving_refused_total",
             "Requests refused for who asked; reason is the error's code.",
@@ -69,9 +48,6 @@ class Metrics:
 
     def note_refusal(self, reason: str) -> None:
         self.refused.labels(reason).inc()
-
-    def note_load_failure(self, target: Target) -> None:
-        self.load_failures.labels(target.name, target.version).inc()
 
     def observe_state(
         self,

@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from .identity import Caller
+
 log = logging.getLogger(__name__)
 
 Key = tuple[str, str]
@@ -37,7 +39,7 @@ class Visitors:
         self._stored: dict[Key, int] = {}
         self.store_error: str | None = "not asked yet"
 
-    def count(self, model: str, version: str) -> None:
+    def count(self, model: str, version: str, caller: Caller) -> None:
         with self._lock:
             self._new[model, version] += 1
 

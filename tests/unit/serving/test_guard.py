@@ -14,6 +14,7 @@ from slipway_serving.guard import Doors
 from slipway_serving.identity import application
 from slipway_serving.key_feed import FeedState
 from slipway_serving.metrics import Metrics
+from slipway_serving.observations import Observations
 from slipway_serving.registry import Target
 from slipway_serving.runner import Runner
 from slipway_serving.shelf import Shelf
@@ -82,6 +83,7 @@ class Server:
                 self.runner,
                 visitors,
                 self.metrics,
+                Observations(self.metrics, visitors),
                 Doors(Keys(), GATEWAY_SECRET, READER_TOKEN),
                 feed,
                 default_model="green",

@@ -3,9 +3,12 @@
 import threading
 
 import pytest
+from slipway_serving.identity import application
 from slipway_serving.visitors import Flusher, Visitors
 from slipway_serving.visitors_store import SqlStore
 from sqlalchemy.engine import make_url
+
+CALLER = application("shop", "k1", ["a"])
 
 
 class FlakyStore:
@@ -34,7 +37,7 @@ def sqlite_url(tmp_path):
 def test_the_report_counts_per_model_and_version():
     visitors = Visitors(FlakyStore())
     for model, version in [("a", "1"), ("a", "2"), ("a", "2"), ("b", "1")]:
-        visitors.count(model, version)
+        visitors.count(model, version, CALLER)
     assert visitors.report() == {
         "models": {
             "a": {"total": 3, "versions": {"1": 1, "2": 2}},
@@ -49,9 +52,9 @@ def test_while_the_database_is_away_counting_goes_on_and_is_added_once_later():
     store = FlakyStore()
     visitors = Visitors(store)
     store.up = False
-    visitors.count("a", "1")
+    visitors.count("a", "1", CALLER)
     assert not visitors.flush()
-    visitors.count("a", "1")
+    visitors.count("a", "1", CALLER)
     assert not visitors.flush()
     assert visitors.store_error == "connection refused"
     assert visitors.report()["total"] == 2
@@ -69,7 +72,7 @@ def test_while_the_database_is_away_counting_goes_on_and_is_added_once_later():
 def test_counts_survive_a_restart_and_replicas_add_up(sqlite_url):
     first, second = Visitors(SqlStore(sqlite_url)), Visitors(SqlStore(sqlite_url))
     for visitors in (first, second, first):
-        visitors.count("a", "1")
+        visitors.count("a", "1", CALLER)
         assert visitors.flush()
     second.flush()
     assert first.report()["total"] == second.report()["total"] == 3
@@ -83,7 +86,8 @@ def test_counting_from_many_threads_while_flushing_loses_nothing(sqlite_url):
     flusher = Flusher(visitors, seconds=0.01)
     flusher.start()
     threads = [
-        threading.Thread(target=lambda: [visitors.count("a", "1") for _ in range(2000)]) for _ in range(8)
+        threading.Thread(target=lambda: [visitors.count("a", "1", CALLER) for _ in range(2000)])
+        for _ in range(8)
     ]
     for thread in threads:
         thread.start()
