@@ -9,22 +9,27 @@ from infra.migrate.source import Source
 from infra.migrate.stores import Section
 
 DATABASE, SERVICE = "visitors", "serving"
-COLUMNS = ["model", "version", "count"]
+TABLES = {
+    "visitors": ["model", "version", "count"],
+    # By whom they were asked too; the source tells apart who has counted.
+    "visitor_counts": ["source", "model", "version", "caller_kind", "caller", "count"],
+}
 
 
 def sections(source: Source, names: Names) -> Iterator[Section]:
-    counts = (
-        source.query(DATABASE, "SELECT model, version, count FROM visitors") if has_counts(source) else []
-    )
-    rows = [[names.models.get(model, model), version, count] for model, version, count in counts]
-    yield Section("visitors", COLUMNS, rows, if_there="add")
+    for table, columns in TABLES.items():
+        rows = source.rows(DATABASE, table, columns) if table in source.columns(DATABASE) else ()
+        model = columns.index("model")
+        renamed = [
+            [*row[:model], names.models.get(row[model], row[model]), *row[model + 1 :]] for row in rows
+        ]
+        yield Section(table, columns, renamed, if_there="add")
 
 
 def total(source: Source) -> int:
-    return (
-        int(source.query(DATABASE, "SELECT sum(count) FROM visitors")[0][0] or 0) if has_counts(source) else 0
+    return sum(
+        count
+        for table in TABLES
+        if table in source.columns(DATABASE)
+        for (count,) in source.rows(DATABASE, table, ["count"])
     )
-
-
-def has_counts(source: Source) -> bool:
-    return "visitors" in source.columns(DATABASE)

@@ -285,7 +285,7 @@ def _add_state(app: FastAPI, parts: Parts) -> None:
         summary="How often each version answered, kept across restarts",
     )
     async def visitors(request: Request) -> Response:
-        return _json(parts.visitors.report(caller_of(request).may_use))
+        return _json(parts.visitors.report_for(caller_of(request)))
 
     @app.get("/metrics", include_in_schema=False)
     def metrics() -> Response:

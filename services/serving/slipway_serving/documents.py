@@ -94,9 +94,18 @@ class Readiness(BaseModel):
     """Not for unknown callers, as no `error` is."""
 
 
+class CallerVisits(BaseModel):
+    kind: Literal["application", "person"] | None
+    name: str | None
+    total: int
+    versions: dict[str, int]
+
+
 class ModelVisitors(BaseModel):
     total: int
     versions: dict[str, int]
+    callers: list[CallerVisits]
+    """Without kind and name: what releases counted that did not tell callers apart."""
 
 
 class VisitorCounts(BaseModel):

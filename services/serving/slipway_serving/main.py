@@ -27,6 +27,7 @@ from .runner import Runner
 from .settings import Misconfigured, Settings, read_settings
 from .shelf import Shelf
 from .visitors import Flusher, Visitors
+from .visitors_journal import Journals
 from .visitors_store import SqlStore
 from .watcher import Watcher
 
@@ -36,14 +37,14 @@ log = logging.getLogger(__name__)
 def build(settings: Settings) -> FastAPI:
     """The whole server, not yet started; raises Misconfigured where the cache's folder cannot be used."""
     metrics = Metrics()
-    store = SqlStore(settings.database)
-    visitors = Visitors(store)
-    observations = Observations(metrics, visitors)
     shelf = Shelf()
     try:
         cache = ModelCache(settings.cache_dir)
     except OSError as error:
         raise Misconfigured(f"SERVING_CACHE_DIR: {settings.cache_dir} cannot be written: {error}.") from None
+    store = SqlStore(settings.database)
+    visitors = Visitors(store, Journals(settings.cache_dir / "visitors"))
+    observations = Observations(metrics, visitors)
     keys = Keys()
     key_feed = KeyFeed(settings.keys_url, settings.cache_dir, keys, settings.keys_poll_seconds)
     doors = Doors(keys, settings.gateway_secret.get_secret_value(), settings.reader_token.get_secret_value())
@@ -85,6 +86,7 @@ def build(settings: Settings) -> FastAPI:
         await run_in_threadpool(key_feed.stop)
         await run_in_threadpool(flusher.stop)
         runner.close()
+        visitors.close()
         store.close()
         log.info("stopped")
 

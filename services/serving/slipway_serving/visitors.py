@@ -1,86 +1,126 @@
-"""How often each version answered: counted in memory, added to a store every few seconds. No HTTP, no SQL.
+"""How often each version answered, and whom: counted here, kept in a database. No HTTP, no SQL.
 
-A store that does not answer loses nothing: what could not be added is added later. A process that is killed
-loses at most what it counted since its last flush.
+Each process counts under a source of its own, whose counts only grow. The database holds the latest of every
+source and is told absolute numbers, so that telling it twice changes nothing: a flush whose answer got lost
+is simply repeated. The journal holds them too, on disk, where a process that is killed leaves them; the next
+one goes on counting under the same source.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections import Counter
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
+from .errors import first_line
 from .identity import Caller
+from .visitors_journal import Journal, Journals
 
 log = logging.getLogger(__name__)
 
-Key = tuple[str, str]
-"""(model, version)"""
+Key = tuple[str, str, str, str]
+"""(model, version, the caller's kind, the caller's name); the last two are empty for those of older releases,
+which did not tell callers apart."""
+NOT_ASKED = "not asked yet"
 
 
 class Store(Protocol):
-    def add(self, increments: dict[Key, int]) -> None:
-        """Add to what is stored, all or nothing."""
+    def save(self, source: str, counts: dict[Key, int]) -> None:
+        """The source has counted so many, in all; all or nothing. A smaller number changes nothing."""
 
-    def totals(self) -> dict[Key, int]:
-        """What is stored, of all replicas."""
+    def others(self, source: str) -> dict[Key, int]:
+        """What all other sources have counted."""
 
 
 class Visitors:
-    """Safe to use from any thread."""
+    """Counted in the event loop's thread, flushed in another one, without a lock between them."""
 
-    def __init__(self, store: Store):
-        self._store = store
-        self._lock = threading.Lock()
+    def __init__(self, store: Store, journals: Journals | None = None):
+        self._store, self._journals = store, journals
+        self._journal = journals.mine() if journals else Journal.in_memory()
+        self._counts: dict[Key, int] = dict(self._journal.counts)
+        self._saved: dict[Key, int] = {}
+        self._others: dict[Key, int] = {}
         self._flushing = threading.Lock()
-        self._new: Counter[Key] = Counter()
-        self._stored: dict[Key, int] = {}
-        self.store_error: str | None = "not asked yet"
+        self.store_error: str | None = NOT_ASKED
 
     def count(self, model: str, version: str, caller: Caller) -> None:
-        with self._lock:
-            self._new[model, version] += 1
+        key = (model, version, caller.kind, caller.name)
+        count = self._counts.get(key, 0) + 1
+        self._counts[key] = count
+        self._journal.write(key, count)
 
     def flush(self) -> bool:
-        """Add what is new to the store and read its totals; False where it did not answer."""
+        """Save what is new and read what others have counted; False where the store did not answer."""
         with self._flushing:
-            with self._lock:
-                batch = dict(self._new)
+            counts = dict(self._counts)
+            new = {key: count for key, count in counts.items() if self._saved.get(key) != count}
+            source = self._journal.source
             try:
-                if batch:
-                    self._store.add(batch)
-                    with self._lock:
-                        self._new.subtract(batch)
-                        self._new += Counter()  # drops the zeros
-                        for key, count in batch.items():
-                            self._stored[key] = self._stored.get(key, 0) + count
-                totals = self._store.totals()
+                if new:
+                    self._journal.sync()
+                    self._store.save(source, new)
+                    self._saved = counts
+                if self._journals:
+                    self._journals.hand_in_orphans(self._store.save)
+                self._others = self._store.others(source)
             except Exception as error:  # drivers have errors of their own, and none may stop the counting
-                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-                if self.store_error is None or self.store_error == "not asked yet":
+                reason = str(error).splitlines()[0] if str(error) else first_line(error)
+                if self.store_error in (None, NOT_ASKED):
                     log.warning("the visitors' database does not answer", extra={"reason": reason})
                 self.store_error = reason
                 return False
-            with self._lock:
-                self._stored = totals
-            if self.store_error not in (None, "not asked yet"):
+            if self.store_error not in (None, NOT_ASKED):
                 log.info("the visitors' database answers again")
             self.store_error = None
             return True
 
+    def close(self) -> None:
+        self._journal.close()
+
     def report(self, shown: Callable[[str], bool] = lambda model: True) -> dict[str, Any]:
-        """{"models": {name: {"total": n, "versions": {version: n}}}, "total": n, "unsaved": n}"""
-        with self._lock:
-            counts = {key: n for key, n in (Counter(self._stored) + self._new).items() if shown(key[0])}
-            unsaved = sum(n for (model, _), n in self._new.items() if shown(model))
-        models: dict[str, Any] = {}
-        for (model, version), count in sorted(counts.items()):
-            entry = models.setdefault(model, {"total": 0, "versions": {}})
-            entry["total"] += count
-            entry["versions"][version] = count
+        """{"models": {name: {"total", "versions": {version: n}, "callers": [{"kind", "name", "total",
+        "versions"}]}}, "total": n, "unsaved": n}; unsaved: of this process, not in the database yet.
+        """
+        own, saved = dict(self._counts), self._saved
+        counts: defaultdict[Key, int] = defaultdict(int)
+        for key, count in (*own.items(), *self._others.items()):
+            if shown(key[0]):
+                counts[key] += count
+        unsaved = sum(n - saved.get(key, 0) for key, n in own.items() if shown(key[0]))
+        by_model: defaultdict[str, list[tuple[Key, int]]] = defaultdict(list)
+        for key, count in sorted(counts.items()):
+            by_model[key[0]].append((key, count))
+        models = {model: _report_model(rows) for model, rows in by_model.items()}
         return {"models": models, "total": sum(counts.values()), "unsaved": unsaved}
+
+    def report_for(self, caller: Caller) -> dict[str, Any]:
+        """What the caller may know: its own models, and other callers only if it is no application."""
+        report = self.report(caller.may_use)
+        if caller.kind == "application":
+            for model in report["models"].values():
+                model["callers"] = [
+                    one
+                    for one in model["callers"]
+                    if (one["kind"], one["name"]) == (caller.kind, caller.name)
+                ]
+        return report
+
+
+def _report_model(rows: Iterable[tuple[Key, int]]) -> dict[str, Any]:
+    versions: dict[str, int] = {}
+    callers: dict[tuple[str, str], dict[str, Any]] = {}
+    for (_, version, kind, name), count in rows:
+        versions[version] = versions.get(version, 0) + count
+        caller = callers.setdefault(
+            (kind, name), {"kind": kind or None, "name": name or None, "total": 0, "versions": {}}
+        )
+        caller["total"] += count
+        caller["versions"][version] = count
+    busiest = sorted(callers.values(), key=lambda one: -one["total"])
+    return {"total": sum(versions.values()), "versions": versions, "callers": busiest}
 
 
 class Flusher:

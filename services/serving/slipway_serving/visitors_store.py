@@ -1,62 +1,103 @@
-"""The visitors' table in Postgres, or SQLite where that is what there is."""
+"""The visitors' tables in Postgres, or SQLite where that is what there is."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Engine, MetaData, Table, Text, create_engine, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Engine,
+    MetaData,
+    Table,
+    Text,
+    create_engine,
+    func,
+    literal,
+    select,
+    union_all,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
 
 from .visitors import Key
 
-_table = Table(
+_metadata = MetaData()
+_counts = Table(
+    "visitor_counts",
+    _metadata,
+    Column("source", Text, primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("version", Text, primary_key=True),
+    Column("caller_kind", Text, primary_key=True),
+    Column("caller", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)
+# What releases counted that did not tell callers apart. It stays as it is, and is added to every total: while
+# replicas are replaced one after the other, an older one still counts into it.
+_before = Table(
     "visitors",
-    MetaData(),
+    _metadata,
     Column("model", Text, primary_key=True),
     Column("version", Text, primary_key=True),
     Column("count", BigInteger, nullable=False),
 )
 _INSERTS = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+_LARGER = {"postgresql": func.greatest, "sqlite": func.max}
+_ROWS = 500
 
 
 class SqlStore:
-    """Increments are one upsert in one transaction, so replicas add up and a failure adds nothing."""
+    """Saving is one transaction of upserts that only ever raise a count: repeated, it changes nothing."""
 
     def __init__(self, url: URL):
-        if url.get_backend_name() not in _INSERTS:
-            raise ValueError(f"visitors are kept in Postgres or SQLite, not in {url.get_backend_name()}")
+        backend = url.get_backend_name()
+        if backend not in _INSERTS:
+            raise ValueError(f"visitors are kept in Postgres or SQLite, not in {backend}")
         self._engine = _engine(url)
-        self._insert = _INSERTS[url.get_backend_name()]
-        self._table_exists = False
+        self._insert, self._larger = _INSERTS[backend], _LARGER[backend]
+        self._tables_exist = False
 
-    def add(self, increments: dict[Key, int]) -> None:
-        insert = self._insert(_table).values(
-            # In one order everywhere: two replicas that lock the same rows cannot wait for each other.
-            [{"model": m, "version": v, "count": n} for (m, v), n in sorted(increments.items())]
-        )
-        upsert = insert.on_conflict_do_update(
-            index_elements=["model", "version"], set_={"count": _table.c.count + insert.excluded.count}
-        )
-        self._ensure_table()
+    def save(self, source: str, counts: dict[Key, int]) -> None:
+        columns = ("model", "version", "caller_kind", "caller")
+        rows = [
+            {"source": source, **dict(zip(columns, key, strict=True)), "count": count}
+            for key, count in sorted(counts.items())
+        ]
+        self._ensure_tables()
         with self._engine.begin() as connection:
-            connection.execute(upsert)
+            for start in range(0, len(rows), _ROWS):
+                insert = self._insert(_counts).values(rows[start : start + _ROWS])
+                larger = self._larger(_counts.c.count, insert.excluded.count)
+                connection.execute(
+                    insert.on_conflict_do_update(index_elements=["source", *columns], set_={"count": larger})
+                )
 
-    def totals(self) -> dict[Key, int]:
-        self._ensure_table()
+    def others(self, source: str) -> dict[Key, int]:
+        nobody = literal("").label("caller_kind"), literal("").label("caller")
+        key = (_counts.c.model, _counts.c.version, _counts.c.caller_kind, _counts.c.caller)
+        own_kind = select(*key, func.sum(_counts.c.count)).where(_counts.c.source != source).group_by(*key)
+        before = select(_before.c.model, _before.c.version, *nobody, _before.c.count)
+        self._ensure_tables()
         with self._engine.connect() as connection:
-            return {(row.model, row.version): int(row.count) for row in connection.execute(select(_table))}
+            found: dict[Key, int] = {}
+            for *one, count in connection.execute(union_all(own_kind, before)):
+                model, version, kind, caller = one
+                found[model, version, kind, caller] = found.get((model, version, kind, caller), 0) + int(
+                    count
+                )
+            return found
 
     def close(self) -> None:
         self._engine.dispose()
 
-    def _ensure_table(self) -> None:
-        if self._table_exists:
+    def _ensure_tables(self) -> None:
+        if self._tables_exist:
             return
         with self._engine.begin() as connection:
             if connection.dialect.name == "postgresql":
                 # CREATE TABLE IF NOT EXISTS of two replicas at once can still collide in Postgres' catalogue.
                 connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('slipway.visitors'))")
-            _table.metadata.create_all(connection, checkfirst=True)
-        self._table_exists = True
+            _metadata.create_all(connection, checkfirst=True)
+        self._tables_exist = True
 
 
 def _engine(url: URL) -> Engine:

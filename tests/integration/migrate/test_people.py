@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 from infra.migrate import people, visitors
 from infra.migrate.names import Names
 
@@ -59,9 +61,30 @@ def test_visits_are_added_to_what_the_stack_has_counted(taken, hub_of_stack):
     hub_of_stack.do(
         "CREATE TABLE visitors (model TEXT, version TEXT, count BIGINT, PRIMARY KEY (model, version))"
     )
+    hub_of_stack.do(
+        "CREATE TABLE visitor_counts (source TEXT, model TEXT, version TEXT, caller_kind TEXT, caller TEXT,"
+        " count BIGINT, PRIMARY KEY (source, model, version, caller_kind, caller))"
+    )
     hub_of_stack.do("INSERT INTO visitors VALUES ('red-blue', '1', 5)")
-    (section,) = visitors.sections(taken, Names())
-    assert list(section.rows) == []
-    section = section._replace(rows=[["red-blue", "1", 3], ["red-blue", "2", 4]])
-    hub_of_stack.write([section])
+    hub_of_stack.do("INSERT INTO visitor_counts VALUES ('stack', 'red-blue', '1', 'person', 'ada', 2)")
+    assert [list(section.rows) for section in visitors.sections(taken, Names())] == [[], []]
+    assert visitors.total(taken) == 0
+    with sqlite3.connect(taken.database("visitors")) as database:
+        database.executescript(
+            """
+            CREATE TABLE visitors (model, version, count);
+            INSERT INTO visitors VALUES ('red-blue', '1', 3), ('red-blue', '2', 4);
+            CREATE TABLE visitor_counts (source, model, version, caller_kind, caller, count);
+            INSERT INTO visitor_counts VALUES ('here', 'red-blue', '1', 'person', 'ada', 6);
+            """
+        )
+    assert visitors.total(taken) == 13
+    renamed = visitors.sections(taken, Names(models={"red-blue": "red-blue-embedded"}))
+    assert [[row[0:2] for row in section.rows] for section in renamed] == [
+        [["red-blue-embedded", "1"], ["red-blue-embedded", "2"]],
+        [["here", "red-blue-embedded"]],
+    ]
+    hub_of_stack.write(visitors.sections(taken, Names()))
     assert hub_of_stack.rows("SELECT version, count FROM visitors ORDER BY 1") == [("1", 8), ("2", 4)]
+    counts = hub_of_stack.rows("SELECT source, caller, count FROM visitor_counts ORDER BY 1")
+    assert counts == [("here", "ada", 6), ("stack", "ada", 2)]

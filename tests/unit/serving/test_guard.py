@@ -44,11 +44,11 @@ class Keys:
 
 
 class Store:
-    def add(self, increments):
+    def save(self, source, counts):
         pass
 
-    def totals(self):
-        return {("red", "1"): 3, ("green", "1"): 4}
+    def others(self, source):
+        return {("red", "1", "application", "red-app"): 3, ("green", "1", "person", "ada"): 4}
 
 
 class Server:
@@ -178,7 +178,13 @@ def test_keys_that_cannot_be_checked_are_neither_good_nor_wrong(server):
 def test_a_key_sees_its_own_models_and_no_others_name(server):
     assert [one["name"] for one in server.get("/models", key("red")).json()["models"]] == ["red"]
     assert server.get("/visitors", key("red")).json() == {
-        "models": {"red": {"total": 3, "versions": {"1": 3}}},
+        "models": {
+            "red": {
+                "total": 3,
+                "versions": {"1": 3},
+                "callers": [{"kind": "application", "name": "red-app", "total": 3, "versions": {"1": 3}}],
+            }
+        },
         "total": 3,
         "unsaved": 0,
     }
