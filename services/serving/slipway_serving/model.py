@@ -21,7 +21,7 @@ from mlflow.exceptions import MlflowException
 from .columns import is_missing
 from .errors import Refused, first_line
 from .registry import Target
-from .runtimes import Loaded, Runtime, sklearn_estimator
+from .runtimes import Loaded, Runtime, Unfit, sklearn_estimator
 from .runtimes.draws import ColumnDraws, Draws, TensorDraws
 from .runtimes.preparation import prepare
 from .runtimes.pyfunc import Pyfunc
@@ -71,6 +71,11 @@ class ServedModel:
         """Whether it can be asked for each class's probability."""
         return self.reference.probabilities
 
+    @property
+    def classes(self) -> list | None:
+        """The labels that the columns of its probabilities stand for, where it has such."""
+        return getattr(self.reference, "classes", None)
+
     def cost(self, rows: int) -> float:
         """Seconds that predicting so many rows takes, as measured at load; infinite where it was not."""
         one, more = self.seconds.get(1), self.seconds.get(64)
@@ -98,9 +103,14 @@ class ServedModel:
         except Exception as error:
             raise self._blame(error) from error
 
-    def quick(self, data: Any) -> Any:
+    def quick(self, data: Any, probabilities: bool = False) -> Any:
         """predict by the chosen runtime alone; where it raises, `predict` may still have an answer."""
-        return jsonable(self.runtime.predict(data))
+        runtime = self.runtime
+        if not probabilities:
+            return jsonable(runtime.predict(data))
+        if not runtime.probabilities:
+            raise Unfit
+        return jsonable(runtime.predict_proba(data))
 
     def _answer(self, data: Any, params: dict[str, Any] | None, probabilities: bool) -> Any:
         runtime = self.runtime

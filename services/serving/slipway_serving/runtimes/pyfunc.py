@@ -9,6 +9,8 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+import numpy as np
+
 from ..table import Table
 from . import Loaded, Unsuitable
 
@@ -21,6 +23,7 @@ class Pyfunc:
         self._pyfunc = loaded.pyfunc
         self._estimator = loaded.estimator
         self.probabilities = hasattr(loaded.estimator, "predict_proba")
+        self.classes = _classes(loaded.estimator) if self.probabilities else None
 
     def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
         data = data.frame() if isinstance(data, Table) else data
@@ -59,6 +62,12 @@ def offer_direct(loaded: Loaded) -> Direct:
     if (metadata.metadata or {}).get("dependencies_schemas"):
         raise Unsuitable("it needs the context that MLflow sets up around each call")
     return Direct(loaded)
+
+
+def _classes(estimator: Any) -> list | None:
+    """What the columns of `predict_proba` stand for; None where that is not one list of labels."""
+    classes = getattr(estimator, "classes_", None)
+    return classes.tolist() if isinstance(classes, np.ndarray) and classes.ndim == 1 else None
 
 
 def _defaults(metadata: Any) -> dict[str, Any] | None:
