@@ -219,6 +219,7 @@ def serving(chosen: Settings, instance: Instance, port: Mapping[str, int]) -> Pa
             "SERVING_MAX_BODY_BYTES",
             "SERVING_MAX_ROWS",
             "SERVING_PREPARE_SECONDS",
+            "SERVING_ACCESS_LOG",
         ),
         "MLFLOW_TRACKING_URI": f"http://{HOST}:{port['mlflow']}/mlflow",
         "SERVING_KEYS_URL": f"http://{HOST}:{port['auth']}/auth/internal/keys",

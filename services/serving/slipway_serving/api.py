@@ -76,7 +76,6 @@ class Parts:
     key_feed: KeyFeed
     default_model: str | None = None
     max_body_bytes: int = 16 * 1024 * 1024
-    log_requests: bool = False
 
 
 def create_app(parts: Parts, lifespan: Any = None) -> FastAPI:
@@ -97,8 +96,7 @@ def create_app(parts: Parts, lifespan: Any = None) -> FastAPI:
         Guard,
         doors=parts.doors,
         refuse=refusal,
-        note=parts.metrics.note_refusal,
-        every_request=parts.log_requests,
+        note=parts.observations.refused,
     )
     return app
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import hmac
 import logging
-import time
 from collections.abc import Callable
 
 from fastapi import Request
 from fastapi.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .errors import Refused
 from .identity import PORTAL, Caller, person
@@ -73,10 +72,8 @@ class Guard:
         doors: Doors,
         refuse: Callable[[Refused], Response],
         note: Callable[[str], None],
-        every_request: bool = False,
     ) -> None:
         self._app, self._doors, self._refuse, self._note = app, doors, refuse, note
-        self._every_request = every_request
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -94,39 +91,11 @@ class Guard:
                 return
             caller = None
         scope.setdefault("state", {})["caller"] = caller
-        if self._every_request:
-            await self._logged(scope, receive, send, caller)
-        else:
-            await self._app(scope, receive, send)
+        await self._app(scope, receive, send)
 
     def _tell(self, error: Refused, scope: Scope) -> None:
         self._note(error.code)
         log.info("refused", extra={"reason": error.code, "method": scope["method"], "path": scope["path"]})
-
-    async def _logged(self, scope: Scope, receive: Receive, send: Send, caller: Caller | None) -> None:
-        """With a line that says who asked for what; the credential itself is in no line."""
-        began, status = time.perf_counter(), 0
-
-        async def noting(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, noting)
-        finally:
-            milliseconds = round((time.perf_counter() - began) * 1000, 1)
-            facts = {"method": scope["method"], "path": scope["path"], "status": status, "ms": milliseconds}
-            log.info("request", extra={**who(caller), **facts})
-
-
-def who(caller: Caller | None) -> dict[str, str | None]:
-    """The caller as the log shows it."""
-    if caller is None:
-        return {"caller": None}
-    shown: dict[str, str | None] = {"caller": caller.name, "caller_kind": caller.kind}
-    return {**shown, "key_id": caller.key_id} if caller.key_id else shown
 
 
 def caller_of(request: Request) -> Caller:

@@ -13,6 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
+from .access import Access
 from .api import Parts, create_app
 from .cache import ModelCache
 from .guard import Doors
@@ -101,7 +102,6 @@ def build(settings: Settings) -> FastAPI:
         key_feed,
         settings.default_model,
         settings.max_body_bytes,
-        settings.access_log,
     )
     return create_app(parts, lifespan)
 
@@ -116,12 +116,12 @@ def main() -> int:
         return 2
     set_up_logging(settings.log_level)  # again, now that MLflow has been imported and set up its own
     uvicorn.run(
-        app,
+        Access(app, settings.access_log),
         host=settings.host,
         port=settings.port,
         root_path=settings.root_path.rstrip("/"),
         log_config=None,
-        access_log=False,  # the guard writes it, with who asked
+        access_log=False,  # Access writes it, with who asked
         server_header=False,
         timeout_graceful_shutdown=settings.grace_seconds,
     )

@@ -46,9 +46,6 @@ class Metrics:
             registry=self.registry,
         )
 
-    def note_refusal(self, reason: str) -> None:
-        self.refused.labels(reason).inc()
-
     def observe_state(
         self,
         shelf: Shelf,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from .access import current
 from .history import History
 from .identity import Caller
 from .metrics import Metrics
@@ -48,6 +49,8 @@ class Observations:
 
     def note(self, exchange: Exchange) -> None:
         """A request is over, answered or refused. In the event loop's thread alone."""
+        if (seen := current.get()) is not None:
+            seen.exchange = exchange
         model = exchange.model
         if model is None:
             self._tallies.without_model(exchange.route, exchange.outcome)
@@ -66,6 +69,12 @@ class Observations:
     def compared(self, name: str, live_version: str, shadow_version: str, outcome: str) -> None:
         """A shadow's answer, beside the live one: `equal`, `different`, `failed` or `dropped`."""
         self.metrics.shadows.labels(name, live_version, shadow_version, outcome).inc()
+
+    def refused(self, reason: str) -> None:
+        """Nobody we know has asked, or may ask this: the error's code."""
+        if (seen := current.get()) is not None:
+            seen.refused = reason
+        self.metrics.refused.labels(reason).inc()
 
     def load_failed(self, target: Target) -> None:
         """A version could not be loaded, once more."""

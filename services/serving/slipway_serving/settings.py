@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -20,6 +20,12 @@ SECRETS = {
 
 # Compose hands an option that was left out of .env over as an empty string.
 BlankIsNone = BeforeValidator(lambda value: value or None)
+
+
+def _share(value: Any) -> Any:
+    """A number from 0 to 1; true and false are all and none."""
+    words = {"true": 1, "yes": 1, "on": 1, "false": 0, "no": 0, "off": 0, "": 0}
+    return words.get(value.strip().lower(), value) if isinstance(value, str) else value
 
 
 class Settings(BaseSettings):
@@ -60,7 +66,8 @@ class Settings(BaseSettings):
     max_pending: int = Field(default=256, ge=1)
 
     log_level: str = "INFO"
-    access_log: bool = False
+    access_log: Annotated[float, BeforeValidator(_share)] = Field(default=0, ge=0, le=1)
+    """The share of requests that the log has a line for; errors always, unless it is 0."""
 
     @classmethod
     def settings_customise_sources(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from types import SimpleNamespace
 
 import httpx
@@ -54,7 +53,7 @@ class Store:
 class Server:
     """The application in this process, with the models red and green; green is the default."""
 
-    def __init__(self, root_path: str = "", log_requests: bool = False) -> None:
+    def __init__(self, root_path: str = "") -> None:
         shelf = Shelf()
         for name in ("red", "green"):
             target = Target(name, "1", 0)
@@ -87,7 +86,6 @@ class Server:
                 Doors(Keys(), GATEWAY_SECRET, READER_TOKEN),
                 feed,
                 default_model="green",
-                log_requests=log_requests,
             )
         )
         self.root_path = root_path
@@ -260,21 +258,3 @@ def test_openapi_says_where_a_key_goes_and_where_none_is_needed(server):
     assert document["paths"]["/health"]["get"]["security"] == []
     assert "security" not in document["paths"]["/models/red/predict"]["post"]
     assert {"401", "403"} <= document["paths"]["/models/red/predict"]["post"]["responses"].keys()
-
-
-def test_the_log_says_who_asked_and_never_with_which_key(caplog):
-    caplog.set_level(logging.INFO, "slipway_serving.guard")
-    server = Server(log_requests=True)
-    server.get("/models", key("red"))
-    server.get("/models", ADA)
-    server.get("/models", key("wrong"))
-    lines = [vars(record) for record in caplog.records]
-    assert [(line["message"], line.get("caller"), line.get("key_id")) for line in lines] == [
-        ("request", "red-app", "id-1"),
-        ("request", "ada", None),
-        ("refused", None, None),
-    ]
-    assert lines[0]["status"] == 200 and lines[2]["reason"] == "foreign_key"
-    assert "slipway_" not in str(
-        [{k: v for k, v in line.items() if k not in ("pathname", "name")} for line in lines]
-    )

@@ -75,3 +75,18 @@ def test_a_feed_of_keys_has_an_address(environment):
     )
     with pytest.raises(Misconfigured, match="SERVING_KEYS_URL"):
         read_settings()
+
+
+@pytest.mark.parametrize(
+    ("said", "share"), [("true", 1), ("FALSE", 0), ("", 0), ("0.05", 0.05), ("1", 1), ("on", 1)]
+)
+def test_the_access_log_is_a_share_and_the_old_words_still_count(environment, said, share):
+    environment(MLFLOW_TRACKING_URI="http://m", SERVING_DATABASE_URL="sqlite:///x", SERVING_ACCESS_LOG=said)
+    assert read_settings().access_log == share
+
+
+@pytest.mark.parametrize("said", ["often", "2", "-0.1"])
+def test_a_share_that_is_none_is_named(environment, said):
+    environment(MLFLOW_TRACKING_URI="http://m", SERVING_DATABASE_URL="sqlite:///x", SERVING_ACCESS_LOG=said)
+    with pytest.raises(Misconfigured, match="SERVING_ACCESS_LOG"):
+        read_settings()
