@@ -5,20 +5,16 @@ Exit status: 0 done, 1 it could not be done (one sentence says why), 2 wrong usa
 
 from __future__ import annotations
 
-import getpass
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
-from mlflow import MlflowClient
 
-from . import inventory, keys, registration, rollout, tracking
-from .errors import PipelineError
+from . import inventory, keys, registration, rollout, traffic_commands
+from .edge import STATUSES, client_at, tell, user
 from .rollout import Outcome
 from .serving import Serving
-
-STATUSES = "Exit status: 0 done, 1 could not be done (one sentence says why), 2 wrong usage."
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=STATUSES)
@@ -37,6 +33,10 @@ def main(context: click.Context, tracking_uri: str | None) -> None:
       slipway register 5f3c9a… --name red-blue
       slipway rollout red-blue 4 --reason "better on the reference set"
       slipway rollback red-blue
+    \b
+    With a share of the requests, or a copy of them, first:
+      slipway canary red-blue 4 --percent 5
+      slipway shadow red-blue 4
     \b
     For an application that asks for predictions:
       slipway keys create my-app --models red-blue
@@ -82,13 +82,13 @@ def register(
         raise click.UsageError(
             "--best and --experiment go together: --best reference_accuracy --experiment red-blue"
         )
-    with _client(uri) as client:
+    with client_at(uri) as client:
         if best:
             run = registration.best_run(client, experiment, best, lowest)
             click.echo(f"best {best} of {experiment}: {run.data.metrics[best]:.6g}, run {run.info.run_id}")
         else:
             run = registration.get_run(client, run_id)
-        made = registration.register(client, run, name, _user(), model_path, timeout)
+        made = registration.register(client, run, name, user(), model_path, timeout)
     click.echo(f"{made.name} version {made.version} registered from run {made.run_id}")
     click.echo(f"roll it out with: slipway rollout {made.name} {made.version}", err=True)
 
@@ -134,15 +134,15 @@ def rollout_command(
     """Make a version Production and wait until serving answers with it.
 
     Moves the alias `production` and the stage Production (the version before becomes Archived). A
-    version that serving cannot load is taken back. Repeating the command changes nothing, or finishes
-    what was broken off.
+    version that serving cannot load is taken back. A canary or shadow of this version ends, since it gets
+    all requests now. Repeating the command changes nothing, or finishes what was broken off.
 
     \b
     Example:
       slipway rollout red-blue 4 --reason "better on the reference set"
     """
-    with _client(uri) as client, _serving(serving_url, token, no_wait) as serving:
-        outcome = rollout.rollout(client, name, version, _user(), reason, serving, timeout, _tell)
+    with client_at(uri) as client, _serving(serving_url, token, no_wait) as serving:
+        outcome = rollout.rollout(client, name, version, user(), reason, serving, timeout, tell)
     _say(outcome, serving_url, no_wait)
 
 
@@ -167,8 +167,8 @@ def rollback_command(
     Example:
       slipway rollback red-blue --reason "wrong on the left edge"
     """
-    with _client(uri) as client, _serving(serving_url, token, no_wait) as serving:
-        outcome = rollout.rollback(client, name, _user(), reason, serving, timeout, _tell)
+    with client_at(uri) as client, _serving(serving_url, token, no_wait) as serving:
+        outcome = rollout.rollback(client, name, user(), reason, serving, timeout, tell)
     _say(outcome, serving_url, no_wait)
 
 
@@ -181,7 +181,7 @@ def models(uri: str | None) -> None:
     Example:
       slipway models
     """
-    with _client(uri) as client:
+    with client_at(uri) as client:
         click.echo("\n".join(inventory.list_models(client)))
 
 
@@ -197,7 +197,7 @@ def status(uri: str | None, name: str, serving_url: str | None, token: str | Non
     Example:
       slipway status red-blue
     """
-    with _client(uri) as client:
+    with client_at(uri) as client:
         click.echo("\n".join(inventory.describe_model(client, name)))
         if serving_url:
             with Serving(serving_url, token) as serving:
@@ -207,16 +207,8 @@ def status(uri: str | None, name: str, serving_url: str | None, token: str | Non
 
 
 main.add_command(keys.command)
-
-
-@contextmanager
-def _client(uri: str | None) -> Iterator[MlflowClient]:
-    """The one place where what went wrong becomes an exit status."""
-    try:
-        with tracking.plain_errors(uri):
-            yield tracking.client(uri)
-    except PipelineError as error:
-        raise click.ClickException(str(error)) from error
+main.add_command(traffic_commands.canary)
+main.add_command(traffic_commands.shadow)
 
 
 @contextmanager
@@ -226,17 +218,6 @@ def _serving(url: str | None, token: str | None, no_wait: bool) -> Iterator[Serv
         return
     with Serving(url, token) as serving:
         yield serving
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container user without a name
-        return "unknown"
-
-
-def _tell(text: str) -> None:
-    click.echo(text, err=True)
 
 
 def _say(outcome: Outcome, serving_url: str | None, no_wait: bool) -> None:

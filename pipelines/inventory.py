@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
+from . import traffic
 from .production import ALIAS, events, get_model
 from .tracking import versions_of
 
@@ -20,6 +21,8 @@ def list_models(client: MlflowClient) -> list[str]:
         [
             model.name,
             model.aliases.get(ALIAS, "-"),
+            _share(model, traffic.CANARY),
+            _share(model, traffic.SHADOW),
             model.tags.get("production.since", "-")[:19],
             model.tags.get("production.by", "-"),
             str(max((int(one.version) for one in versions_of(client, model.name)), default=0)),
@@ -28,7 +31,7 @@ def list_models(client: MlflowClient) -> list[str]:
     ]
     if not rows:
         return ["no model is registered yet: slipway register RUN_ID --name NAME makes the first version"]
-    return table(["MODEL", "PRODUCTION", "SINCE (UTC)", "BY", "LATEST VERSION"], rows)
+    return table(["MODEL", "PRODUCTION", "CANARY", "SHADOW", "SINCE (UTC)", "BY", "LATEST VERSION"], rows)
 
 
 def describe_model(client: MlflowClient, name: str) -> list[str]:
@@ -37,7 +40,7 @@ def describe_model(client: MlflowClient, name: str) -> list[str]:
     """
     model = get_model(client, name)
     versions = versions_of(client, name)
-    lines = [f"{name}: {_production(model)}", ""]
+    lines = [f"{name}: {_production(model)}", *traffic.describe(model), ""]
     lines += table(
         ["VERSION", "STAGE", "ALIASES", "METRIC", "DATA SET", "RUN", "REGISTERED (UTC)"],
         [_version_row(model, version) for version in versions],
@@ -83,6 +86,12 @@ def _production(model: RegisteredModel) -> str:
         return f"version {version} is in Production (moved without slipway rollout)"
     reason = f": {said['reason']}" if said["reason"] else ""
     return f"version {version} is in Production since {said['since'][:19]} by {said['by']}{reason}"
+
+
+def _share(model: RegisteredModel, kind: str) -> str:
+    """Such as `5 (10 %)`."""
+    version = model.aliases.get(kind)
+    return f"{version} ({traffic.percent_of(model, kind) or 0:g} %)" if version else "-"
 
 
 def _version_row(model: RegisteredModel, version: ModelVersion) -> list[str]:

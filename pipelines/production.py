@@ -149,16 +149,31 @@ def events(versions: list[ModelVersion]) -> list[dict[str, str]]:
     return sorted(found, key=lambda event: event["at"], reverse=True)
 
 
+def note_event(
+    client: MlflowClient,
+    name: str,
+    about: str,
+    action: str,
+    before: str | None,
+    after: str | None,
+    by: str,
+    why: str,
+) -> str:
+    """One line of the model's history, on the version `about`; gives the time it bears."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    event = {"action": action, "from": before or "", "to": after or "", "by": by, "why": why}
+    client.set_model_version_tag(name, about, EVENT + now, json.dumps(event, ensure_ascii=False))
+    return now
+
+
 def _record(
     client: MlflowClient, name: str, action: str, before: str | None, after: str | None, by: str, why: str
 ) -> None:
     """The move on the version it brought (or failed to bring), then the present state on the model,
     `version` last.
     """
-    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    event = {"action": action, "from": before or "", "to": after or "", "by": by, "why": why}
     about = before if action == "taken back" else after
-    client.set_model_version_tag(name, about, EVENT + now, json.dumps(event, ensure_ascii=False))
+    now = note_event(client, name, about, action, before, after, by, why)
     state = {
         "from": before or "",
         "since": now,

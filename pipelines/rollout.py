@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from mlflow import MlflowClient
 
-from . import production
+from . import production, traffic
 from .errors import PipelineError
 from .production import Move
 from .serving import CouldNotLoad, Serving
@@ -37,7 +37,7 @@ def rollout(
     timeout: float = 120,
     tell: Callable[[str], None] = lambda text: None,
 ) -> Outcome:
-    """Make a version Production and wait until serving answers with it.
+    """Make a version Production and wait until serving answers with it; a canary or shadow of it ends.
 
     Without `serving` nobody waits. Raises TakenBack where serving cannot load it, PipelineError for
     everything else that a person can mend. Repeating a rollout changes nothing, or finishes one that was
@@ -78,9 +78,10 @@ def _follow(
         f"{f'is in Production ({was})' if done.changed else 'is in Production already'}"
     )
     if serving is None:
+        _end_shares(client, done, by, tell)
         return Outcome(done, None)
     try:
-        return Outcome(done, serving.wait_for(done.name, done.after, timeout, tell))
+        seconds = serving.wait_for(done.name, done.after, timeout, tell)
     except CouldNotLoad as error:
         production.take_back(client, done, by, f"serving could not load version {done.after}: {error}")
         again = f"version {done.before} is in Production" if done.before else "no version is in Production"
@@ -89,3 +90,11 @@ def _follow(
             f"taken back and {again}: "
             "mend the model, register it anew and roll that version out"
         ) from error
+    _end_shares(client, done, by, tell)
+    return Outcome(done, seconds)
+
+
+def _end_shares(client: MlflowClient, done: Move, by: str, tell: Callable[[str], None]) -> None:
+    """Not before serving has the version: one that is taken back stays the canary it was."""
+    for kind in traffic.end_what_is_production(client, done.name, by):
+        tell(f"{done.name}: version {done.after} is no {kind} any more, since it is Production")

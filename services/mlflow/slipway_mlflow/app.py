@@ -45,8 +45,9 @@ WHAT_PRODUCTION_IS = (
 )
 """MLflow asks for the right to edit; what an application is served by is up to who manages the model."""
 TAGS = (SetRegisteredModelTag, DeleteRegisteredModelTag, SetModelVersionTag, DeleteModelVersionTag)
-RECORD_OF_PRODUCTION = ("production.", "rollout.")
-"""How the keys of the tags begin that `slipway rollout` writes and `slipway rollback` reads."""
+RECORD_OF_PRODUCTION = ("production.", "rollout.", "slipway.")
+"""How the keys of the tags begin that `slipway rollout` writes and `slipway rollback` reads, and of those
+by which serving sends a share of the requests to another version."""
 GENERATION_FILE = "generation"
 
 

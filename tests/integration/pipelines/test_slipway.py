@@ -11,6 +11,7 @@ import mlflow
 import pytest
 
 from pipelines import production, rollout
+from pipelines.cli import main as slipway_command
 from pipelines.errors import PipelineError
 
 
@@ -277,7 +278,7 @@ def test_an_unknown_version_is_an_error_for_programs_too(client, name, versions)
 
 def test_the_command_teaches_itself():
     command = [sys.executable, "-m", "pipelines.cli"]
-    for arguments in ([], ["register"], ["rollout"], ["rollback"], ["models"], ["status"]):
+    for arguments in ([], *([command] for command in slipway_command.commands)):
         done = subprocess.run([*command, *arguments, "--help"], capture_output=True, text=True, check=False)
         assert done.returncode == 0
         assert "slipway " in done.stdout
