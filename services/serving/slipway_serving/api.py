@@ -25,6 +25,7 @@ from .metrics import Metrics
 from .model import ServedModel
 from .observations import Exchange, Observations
 from .openapi import FREE, install_docs, invocation_body, predict_body
+from .pages import install_pages
 from .runner import Runner
 from .shelf import Shelf
 from .visitors import Visitors
@@ -89,6 +90,7 @@ def create_app(parts: Parts, lifespan: Any = None) -> FastAPI:
         lifespan=lifespan,
     )
     _add_errors(app)
+    install_pages(app, parts)
     _add_predictions(app, parts)
     _add_state(app, parts)
     install_docs(app, parts.shelf)
