@@ -22,7 +22,7 @@ def describe_model(name: str, slot: Slot) -> dict[str, Any]:
         "version": model.version if model else None,
         "alias": ALIAS,
         "state": slot.state,
-        "wanted": slot.wanted.version,
+        "wanted": slot.wanted.version if slot.wanted else None,
         "since": live.since if live else None,
         "runtime": model.runtime.name if model else None,
         "flavor": model.flavor if model else None,
@@ -33,6 +33,7 @@ def describe_model(name: str, slot: Slot) -> dict[str, Any]:
         if slot.previous
         else None,
         "failure": asdict(slot.failure) if slot.failure else None,
+        **slot.facts(),
     }
 
 
@@ -61,7 +62,7 @@ def _model_states(shelf: Shelf, caller: Caller) -> dict[str, Any]:
         name: {
             "state": slot.state,
             "version": slot.live.model.version if slot.live else None,
-            "wanted": slot.wanted.version,
+            "wanted": slot.wanted.version if slot.wanted else None,
             "reason": slot.failure.reason if slot.failure else None,
         }
         for name, slot in shelf.slots(caller.may_use).items()

@@ -39,12 +39,30 @@ class LoadFailure(BaseModel):
     next_try: str
 
 
+class Alias(BaseModel):
+    version: str | None
+    wanted: str
+    state: Literal["live", "behind", "loading", "failed"]
+    since: str | None
+    runtime: str | None
+    reason: str | None
+
+
+class Canary(BaseModel):
+    percent: float
+    sticky: Literal["request", "caller"]
+
+
+class Shadow(BaseModel):
+    percent: float
+
+
 class Model(BaseModel):
     name: str
     version: str | None
     alias: str
     state: Literal["live", "behind", "loading", "failed"]
-    wanted: str
+    wanted: str | None
     since: str | None
     runtime: str | None
     flavor: str | None
@@ -53,6 +71,11 @@ class Model(BaseModel):
     signature: dict[str, Any] | None
     previous: Previous | None
     failure: LoadFailure | None
+    aliases: dict[str, Alias]
+    canary: Canary
+    shadow: Shadow
+    remarks: list[str]
+    """What in the registry's tags is not followed, and why."""
 
 
 class Models(BaseModel):
@@ -81,7 +104,7 @@ class KeysState(RegistryState):
 class ModelState(BaseModel):
     state: Literal["live", "behind", "loading", "failed"]
     version: str | None
-    wanted: str
+    wanted: str | None
     reason: str | None
 
 

@@ -1,14 +1,20 @@
-"""What the registry says is in Production, and the download of one version. Knows nothing of serving."""
+"""What the registry says of its models' aliases and tags, and the download of one version.
+
+Knows nothing of serving.
+"""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 ALIAS = "production"
 _PAGE = 200
+_PINS_SECONDS = 15
 
 
 @dataclass(frozen=True)
@@ -23,13 +29,33 @@ class Target:
     born: int
 
 
+@dataclass(frozen=True)
+class Entry:
+    """One registered model: versions by alias, and its tags that are ours."""
+
+    name: str
+    born: int
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    def target(self, alias: str) -> Target | None:
+        version = self.aliases.get(alias)
+        return None if version is None else Target(self.name, version, self.born)
+
+
 class RegistryUnreachable(Exception):
     """The registry did not answer, or not with an answer; the message says how."""
 
 
 class Registry(Protocol):
-    def production(self) -> dict[str, Target]:
-        """Every model that has the alias, by name; raises RegistryUnreachable."""
+    def models(self) -> dict[str, Entry]:
+        """Every model that has an alias, by name; raises RegistryUnreachable."""
+
+    def tags(self, target: Target) -> dict[str, str]:
+        """A version's tags that are ours; raises RegistryUnreachable."""
+
+    def pins(self, tag: str) -> dict[tuple[str, str], str] | None:
+        """A tag's value by name and version, None if it is too early to ask again."""
 
     def download(self, target: Target, folder: Path) -> None:
         """Write the version's model files into an existing empty folder."""
@@ -51,25 +77,34 @@ class MlflowRegistry:
         mlflow.set_tracking_uri(tracking_uri)
         mlflow.set_registry_uri(tracking_uri)
         self._client = mlflow.MlflowClient(tracking_uri, registry_uri=tracking_uri)
+        self._pins_asked = time.monotonic()
 
-    def production(self) -> dict[str, Target]:
-        """One request a page of models, not one a model: the search's answer carries the aliases."""
-        found: dict[str, Target] = {}
-        token: str | None = None
-        while True:
-            try:
-                page = self._client.search_registered_models(max_results=_PAGE, page_token=token)
-            except Exception as error:  # the client lets requests', urllib3's and JSON errors through
-                raise RegistryUnreachable(
-                    str(error).splitlines()[0] if str(error) else repr(error)
-                ) from error
-            for model in page:
-                version = model.aliases.get(ALIAS)
-                if version is not None:
-                    found[model.name] = Target(model.name, str(version), int(model.creation_timestamp or 0))
-            token = page.token
-            if not token:
-                return found
+    def models(self) -> dict[str, Entry]:
+        """One request a page of models, not one a model: the search's answer carries aliases and tags."""
+        return {
+            model.name: Entry(
+                model.name,
+                int(model.creation_timestamp or 0),
+                {alias: str(version) for alias, version in model.aliases.items()},
+                _ours(model.tags),
+            )
+            for model in self._pages(self._client.search_registered_models)
+            if model.aliases
+        }
+
+    def tags(self, target: Target) -> dict[str, str]:
+        try:
+            return _ours(self._client.get_model_version(target.name, target.version).tags)
+        except Exception as error:  # the client lets requests', urllib3's and JSON errors through
+            raise RegistryUnreachable(_first_line(error)) from error
+
+    def pins(self, tag: str) -> dict[tuple[str, str], str] | None:
+        """One request for all versions that have the tag, every now and then: it seldom changes."""
+        if time.monotonic() - self._pins_asked < _PINS_SECONDS:
+            return None
+        self._pins_asked = time.monotonic()
+        found = self._pages(self._client.search_model_versions, filter_string=f"tags.`{tag}` LIKE '%'")
+        return {(one.name, str(one.version)): one.tags[tag] for one in found}
 
     def download(self, target: Target, folder: Path) -> None:
         """Pinned by version, so that an alias that moves meanwhile cannot mix two versions."""
@@ -78,3 +113,23 @@ class MlflowRegistry:
         mlflow.artifacts.download_artifacts(
             artifact_uri=f"models:/{target.name}/{target.version}", dst_path=str(folder)
         )
+
+    def _pages(self, search, **more) -> list:
+        found, token = [], None
+        while True:
+            try:
+                page = search(max_results=_PAGE, page_token=token, **more)
+            except Exception as error:
+                raise RegistryUnreachable(_first_line(error)) from error
+            found.extend(page)
+            token = page.token
+            if not token:
+                return found
+
+
+def _ours(tags: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in tags.items() if key.startswith("slipway.")}
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else repr(error)

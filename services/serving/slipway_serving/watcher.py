@@ -17,7 +17,7 @@ import tenacity
 
 from .cache import Kept, KeptModel, ModelCache
 from .model import ServedModel
-from .registry import Registry, RegistryUnreachable, Target
+from .registry import ALIAS, Entry, Registry, RegistryUnreachable, Target
 from .rollout import Rollout
 from .shelf import Failure, Shelf, now_text
 
@@ -86,7 +86,7 @@ class Watcher:
         for name, entry in kept.items():
             model = self._from_cache(entry.live.target)
             if model is not None:
-                self._shelf.want(entry.live.target)
+                self._shelf.want(Entry(name, entry.live.target.born, {ALIAS: entry.live.target.version}))
                 self._shelf.place(model, entry.live.since)
                 log.info("restored from the cache", extra={"model": name, "version": model.version})
         self._ready = bool(self._shelf.slots())
@@ -98,7 +98,7 @@ class Watcher:
     def poll(self) -> None:
         """One look at the registry, and what follows from it."""
         try:
-            wanted = self._registry.production()
+            wanted = self._registry.models()
         except RegistryUnreachable as error:
             if self.look.reachable is not False:
                 log.warning(
@@ -107,8 +107,8 @@ class Watcher:
             self.look = replace(self.look, reachable=False, error=str(error))
             return
         with self._lock:
-            for target in wanted.values():
-                self._follow(target)
+            for entry in wanted.values():
+                self._follow(entry)
             for name in self._shelf.slots().keys() - wanted.keys():
                 self._withdraw(name)
         if self.look.reachable is False:
@@ -128,8 +128,10 @@ class Watcher:
                 log.exception("a look at the registry failed")
             self._stop.wait(self._poll_seconds)
 
-    def _follow(self, target: Target) -> None:
-        slot = self._shelf.want(target)
+    def _follow(self, entry: Entry) -> None:
+        slot, target = self._shelf.want(entry), entry.target(ALIAS)
+        if target is None:
+            return
         running = self._rollouts.get(target.name)
         if running is not None and running.target != target:
             running.cancel()

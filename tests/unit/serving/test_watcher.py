@@ -8,7 +8,7 @@ import pytest
 import tenacity
 from slipway_serving.cache import ModelCache
 from slipway_serving.errors import Refused
-from slipway_serving.registry import RegistryUnreachable, Target
+from slipway_serving.registry import Entry, RegistryUnreachable, Target
 from slipway_serving.shelf import Shelf
 from slipway_serving.watcher import Watcher
 
@@ -22,9 +22,9 @@ class FakeRegistry:
         self.hold.set()
 
     def roll_out(self, name, version):
-        self.wanted[name] = Target(name, version, 7)
+        self.wanted[name] = Entry(name, 7, {"production": version})
 
-    def production(self):
+    def models(self):
         self.looks += 1
         if not self.up:
             raise RegistryUnreachable("connection refused")
