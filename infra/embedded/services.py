@@ -106,8 +106,10 @@ def gateway(chosen: Settings, instance: Instance, port: Mapping[str, int]) -> Pa
         "XDG_CONFIG_HOME": str(instance.run / "caddy"),
         **{
             f"{name.upper()}_UPSTREAM": f"{HOST}:{port[name]}"
-            for name in ("proxy", "auth", "mlflow", "serving", "portal")
+            for name in ("proxy", "auth", "mlflow", "portal")
         },
+        "SERVING_UPSTREAM_HOST": HOST,
+        "SERVING_UPSTREAM_PORT": str(port["serving"]),
     }
     command = (program("caddy"), "run", "--config", config, "--adapter", "caddyfile")
     return command, str(instance.run), variables, f"http://{HOST}:{port['notebooks']}/gateway/health"

@@ -124,6 +124,8 @@ class Gateway:
                 f"{name.upper()}_UPSTREAM": f"127.0.0.1:{server.server_address[1]}"
                 for name, server in self.behind.items()
             },
+            "SERVING_UPSTREAM_HOST": "127.0.0.1",
+            "SERVING_UPSTREAM_PORT": str(self.behind["serving"].server_address[1]),
             **settings,
         }
         config = folder / "config.json"

@@ -90,4 +90,7 @@ def test_without_variables_it_is_the_gateway_of_the_compose_stack():
     servers = config["apps"]["http"]["servers"]
     assert sorted(server["listen"] for server in servers.values()) == [[":80"], [":8081"]]
     dialled = set(re.findall(r'"dial": "([^"]+)"', json.dumps(config)))
-    assert dialled == {"proxy:8000", "auth:8000", "mlflow:5000", "serving:8000", "portal:8000"}
+    assert dialled == {"proxy:8000", "auth:8000", "mlflow:5000", "portal:8000"}
+    # Serving's replicas are those that its name leads to.
+    found = re.findall(r'"dynamic_upstreams": (\{[^}]+\}?)', json.dumps(config))
+    assert found and all('"name": "serving"' in one and '"port": "8000"' in one for one in found)
