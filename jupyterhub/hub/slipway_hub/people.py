@@ -51,7 +51,8 @@ class People:
         if self.authenticator.user_exists(name):
             state = self.authenticator.state_of(self.account(name))
             instead = {"waits": "approve it", "suspended": "approve it again"}
-            raise Refused(f"There is an account {name} ({state}); {instead.get(state, 'reset it')}.")
+            remedy = instead.get(state, "reset it for a new link")
+            raise Refused(f"There is an account {name} already ({state}): {remedy}.")
         self.authenticator.invite(name)
         # Also where the hub knows the name from before, as an administrator perhaps.
         if admin or self.handler.find_user(name):

@@ -12,6 +12,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -87,8 +88,9 @@ def in_words(answer: Any, wanted: argparse.Namespace) -> str:
     if wanted.action == "list":
         return table(answer)
     if wanted.action in ("invite", "reset"):
+        until = datetime.fromisoformat(answer["expires"]).strftime("%d %B %Y, %H:%M UTC")
         return (
-            f"On this page {name} chooses a password, once, until {answer['expires']}:\n"
+            f"On this page {name} chooses a password, once, until {until}:\n"
             f"  {answer['link']}\n"
             "Whoever has the link can use it: send it to nobody else."
         )
