@@ -157,6 +157,20 @@ def pid(instance: Instance) -> int | None:
         return None
 
 
+def restart(instance: Instance, name: str) -> None:
+    """Stops one service, and starts it again once it has ended; a Problem if the supervisor will not."""
+    try:
+        with _speaking(instance) as server:
+            # It faults where the service does not run, which is as good.
+            with contextlib.suppress(xmlrpc.client.Fault):
+                server.supervisor.stopProcess(name)
+            server.supervisor.startProcess(name, False)
+    except NO_ANSWER as error:
+        raise Problem(
+            f"The supervisor could not restart {name}: {error}.", f"See {instance.folder / ITS_LOG}."
+        ) from error
+
+
 def shut_down(instance: Instance) -> bool:
     """Stops all services and the supervisor, and waits for it; False if none was there."""
     number = pid(instance)

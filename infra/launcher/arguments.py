@@ -119,6 +119,26 @@ def parser() -> argparse.ArgumentParser:
     one.set_defaults(command="logs")
 
     one = command(
+        "restart",
+        "services anew; serving without a request lost",
+        "Restarts services one after the other and waits until each is ready.\n\n"
+        "Serving's replicas are replaced: a new one, of the present image and options, is ready before an\n"
+        "old one is told to stop, which finishes what it has. That needs memory for one more.\n"
+        "Embedded there is one serving process: requests wait at the gateway until it is back.",
+        "  ./slipway restart serving\n  ./slipway restart mlflow hub",
+    )
+    add_ways(one)
+    one.add_argument("services", nargs="+", metavar="SERVICE", help="as `./slipway status` lists them")
+    one.add_argument(
+        "--timeout",
+        type=positive,
+        default=180.0,
+        metavar="S",
+        help="seconds to wait until each is ready (default 180)",
+    )
+    one.set_defaults(command="restart")
+
+    one = command(
         "test",
         "run the tests and say what was skipped and why",
         "Makes an environment for the tests in .slipway/ and runs the levels in order. The end-to-end\n"

@@ -120,6 +120,16 @@ def _logs(options: argparse.Namespace, screen: Screen) -> int:
     return logs.run(options.services, options.follow, options.tail)
 
 
+def _restart(options: argparse.Namespace, screen: Screen) -> int:
+    if _is_embedded(options):
+        from infra.embedded import restart as embedded
+
+        return embedded.run(options.services, options.timeout, screen)
+    from infra.launcher import restart
+
+    return restart.run(options.services, options.timeout, screen)
+
+
 def _migrate(options: argparse.Namespace, screen: Screen) -> int:
     from infra.launcher import settings, ways
     from infra.migrate import command
@@ -178,6 +188,7 @@ COMMANDS = {
     "down": _down,
     "status": _status,
     "logs": _logs,
+    "restart": _restart,
     "migrate": _migrate,
     "test": _test,
     "install-docker": _install_docker,

@@ -137,6 +137,19 @@ def stop(project: str) -> Answer:
     return ask(command(project, "stop"), seconds=180)
 
 
+def scale(project: str, service: str, count: int) -> Answer:
+    """So many containers of a service; those that there are stay as they are, new ones are of the present
+    options and image.
+    """
+    what = ["--no-deps", "--no-recreate", "--no-build", "--scale", f"{service}={count}", service]
+    return ask(command(project, "up", "--detach", *what), seconds=180)
+
+
+def restart(project: str, service: str) -> Answer:
+    """Stops and starts a service's containers in place."""
+    return ask(command(project, "restart", "--no-deps", service), seconds=180)
+
+
 def remove(project: str, with_volumes: bool) -> Answer:
     """Stops and removes containers and networks; the named volumes only if asked to."""
     extra = ["--volumes"] if with_volumes else []

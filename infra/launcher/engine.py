@@ -190,6 +190,17 @@ def log_of(container: str, lines: int) -> list[str]:
     return (answer.out + answer.err).splitlines()[-lines:]
 
 
+def passes_its_check(container: str) -> bool:
+    """Runs the container's own healthcheck now; one without is well if it runs."""
+    form = "{{json .Config.Healthcheck}}\t{{.State.Running}}"
+    check, _, running = docker("inspect", "--format", form, container).out.strip().partition("\t")
+    how, *words = (_json(check) or {}).get("Test") or ["NONE"]
+    if how == "NONE" or running != "true":
+        return running == "true"
+    program = words if how == "CMD" else ["/bin/sh", "-c", *words]
+    return docker("exec", container, *program, seconds=30).ok
+
+
 def publishers(port: int) -> list[str]:
     """The names of running containers, of any project, that hold this port of the machine."""
     return docker("ps", "--filter", f"publish={port}", "--format", "{{.Names}}").out.split()

@@ -18,7 +18,7 @@ import pytest
 from tests.support.processes import free_port
 
 REPOSITORY = Path(__file__).parents[2]
-CHOOSE_A_WAY = {"up", "down", "status", "logs", "admin-password", "doctor"}
+CHOOSE_A_WAY = {"up", "down", "status", "logs", "restart", "admin-password", "doctor"}
 
 
 class Installation:

@@ -14,7 +14,8 @@ from infra.launcher.problem import Interrupted, Problem
 
 ROOT = Path(__file__).parents[3]
 COMMANDS = (
-    "up", "down", "status", "logs", "migrate", "test", "install-docker", "admin-password", "users", "doctor",
+    "up", "down", "status", "logs", "restart", "migrate", "test", "install-docker", "admin-password", "users",
+    "doctor",
 )  # fmt: skip
 
 
