@@ -1,5 +1,5 @@
-"""`./slipway restart`: services anew. Serving's replicas are replaced one after the other, each by a new one of
-the present image and options that is ready before the old one goes, so that no request is lost.
+"""`./slipway restart`: services anew. Serving's replicas are replaced one after the other, each by a new one
+of the present image and options that is ready before the old one goes, so that no request is lost.
 """
 
 from __future__ import annotations
