@@ -196,7 +196,7 @@ def mlflow(chosen: Settings, instance: Instance, port: Mapping[str, int]) -> Par
         "MLFLOW_STATIC_PREFIX": "/mlflow",
         # SQLite takes one writer at a time.
         "MLFLOW_WORKERS": chosen.values.get("MLFLOW_WORKERS") or "1",
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": chosen.values.get("MLFLOW_JOBS") or "false",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_SERVER_ALLOWED_HOSTS": "localhost,localhost:*,127.0.0.1,127.0.0.1:*",
         "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": own,
         "MLFLOW_DISABLE_TELEMETRY": "true",

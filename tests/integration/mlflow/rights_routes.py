@@ -46,7 +46,7 @@ ASSESSMENT = {
 }
 GRANT = {"username": "bob", "resource_type": "experiment", "resource_id": "{experiment_id}"}
 NO_JOBS = NO_MULTIPART = NO_PRESIGNED = False
-"""MLFLOW_JOBS is off; artifacts in a folder have neither of the two, unlike those in S3."""
+"""Jobs are off; artifacts in a folder have neither of the two, unlike those in S3."""
 
 # In an order in which the maker can do them one after the other; what deletes comes last.
 WRITES: dict[str, Write | list[Write]] = {
@@ -354,7 +354,7 @@ ONES_OWN = {
 
 # Asks a model's provider; with somebody else's endpoint it is refused. None of these keeps anything.
 INVOCATIONS = re.compile(r"[A-Z]+ /gateway/(?!mlflow/v1/models$)")
-# MLflow refuses or does not know these without MLFLOW_JOBS, whoever asks.
+# MLflow refuses or does not know these without jobs, whoever asks.
 NEED_A_JOB = {
     "POST /mlflow/prompt-optimization/jobs/{job_id}/cancel",
     "DELETE /mlflow/prompt-optimization/jobs/{job_id}",
