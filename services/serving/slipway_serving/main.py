@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,14 +20,19 @@ from .cache import ModelCache
 from .guard import Doors
 from .key_feed import KeyFeed
 from .keys import Keys
+from .limits import Limits
 from .logs import set_up_logging
-from .metrics import Metrics
+from .metrics import Metrics, Sources
 from .model import load_model
 from .observations import Observations
+from .prediction_files import destination_of
+from .prediction_log import PredictionLog
 from .registry import MlflowRegistry
 from .runner import Runner
 from .settings import Misconfigured, Settings, read_settings
+from .shadow import Shadows
 from .shelf import Shelf
+from .stopping import Server, Stopping
 from .visitors import Flusher, Visitors
 from .visitors_journal import Journals
 from .visitors_store import SqlStore
@@ -35,7 +41,7 @@ from .watcher import Watcher
 log = logging.getLogger(__name__)
 
 
-def build(settings: Settings) -> FastAPI:
+def build(settings: Settings, stopping: Stopping) -> FastAPI:
     """The whole server, not yet started; raises Misconfigured where the cache's folder cannot be used."""
     metrics = Metrics()
     shelf = Shelf()
@@ -45,7 +51,8 @@ def build(settings: Settings) -> FastAPI:
         raise Misconfigured(f"SERVING_CACHE_DIR: {settings.cache_dir} cannot be written: {error}.") from None
     store = SqlStore(settings.database)
     visitors = Visitors(store, Journals(settings.cache_dir / "visitors"))
-    observations = Observations(metrics, visitors)
+    prediction_log = _prediction_log(settings)
+    observations = Observations(metrics, visitors, prediction_log=prediction_log)
     keys = Keys()
     key_feed = KeyFeed(settings.keys_url, settings.cache_dir, keys, settings.keys_poll_seconds)
     doors = Doors(keys, settings.gateway_secret.get_secret_value(), settings.reader_token.get_secret_value())
@@ -66,18 +73,29 @@ def build(settings: Settings) -> FastAPI:
         on_failure=observations.load_failed,
     )
     flusher = Flusher(visitors, settings.flush_seconds)
-    runner = Runner(settings.workers, settings.max_pending, on_batch=observations.batch)
+    runner = Runner(
+        settings.workers,
+        settings.max_pending,
+        request_seconds=settings.request_seconds,
+        on_batch=observations.batch,
+    )
+    shadows = Shadows(observations.compared)
     metrics.observe_state(
-        shelf,
-        lambda: watcher.look,
-        lambda: visitors.store_error is None,
-        lambda: runner.pending,
-        lambda: key_feed.state,
+        Sources(
+            shelf,
+            look=lambda: watcher.look,
+            database_ok=lambda: visitors.store_error is None,
+            pending=lambda: runner.pending,
+            keys=lambda: key_feed.state,
+            prediction_log=prediction_log,
+        )
     )
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         flusher.start()
+        if prediction_log:
+            prediction_log.start()
         key_feed.start()
         watcher.start()
         log.info("started", extra={"registry": settings.mlflow_tracking_uri, "workers": settings.workers})
@@ -86,7 +104,11 @@ def build(settings: Settings) -> FastAPI:
         await run_in_threadpool(watcher.stop)
         await run_in_threadpool(key_feed.stop)
         await run_in_threadpool(flusher.stop)
-        runner.close()
+        if prediction_log:
+            await run_in_threadpool(prediction_log.stop)
+        shadows.close()
+        if not runner.close():
+            log.warning("a model still hangs", extra={"calls": runner.stuck()})
         visitors.close()
         store.close()
         log.info("stopped")
@@ -100,22 +122,36 @@ def build(settings: Settings) -> FastAPI:
         observations,
         doors,
         key_feed,
+        shadows,
         settings.default_model,
-        settings.max_body_bytes,
+        Limits(settings.max_body_bytes, settings.max_pending_per_caller, settings.body_seconds),
+        stopping,
     )
     return create_app(parts, lifespan)
+
+
+def _prediction_log(settings: Settings) -> PredictionLog | None:
+    if not settings.log_share:
+        return None
+    return PredictionLog(
+        destination_of(settings),
+        settings.log_share,
+        rows_per_second=settings.log_rows_per_second,
+        flush_seconds=settings.log_flush_seconds,
+    )
 
 
 def main() -> int:
     try:
         settings = read_settings()
         set_up_logging(settings.log_level)
-        app = build(settings)
+        stopping = Stopping()
+        app = build(settings, stopping)
     except (Misconfigured, ValueError) as error:
         print(f"serving: {error}", file=sys.stderr)
         return 2
     set_up_logging(settings.log_level)  # again, now that MLflow has been imported and set up its own
-    uvicorn.run(
+    config = uvicorn.Config(
         Access(app, settings.access_log),
         host=settings.host,
         port=settings.port,
@@ -123,6 +159,11 @@ def main() -> int:
         log_config=None,
         access_log=False,  # Access writes it, with who asked
         server_header=False,
+        ws="none",
+        timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=settings.grace_seconds,
     )
-    return 0
+    Server(config, stopping, settings.drain_seconds).run()
+    logging.shutdown()
+    # A thread that hangs in a model would keep the process from its end.
+    os._exit(0)

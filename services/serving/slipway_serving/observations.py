@@ -13,6 +13,7 @@ from .history import History
 from .identity import Caller
 from .metrics import Metrics
 from .model import ServedModel
+from .prediction_log import PredictionLog
 from .registry import Target
 from .tallies import Tallies, latency_slot
 from .visitors import Visitors
@@ -41,8 +42,14 @@ class Exchange:
 
 
 class Observations:
-    def __init__(self, metrics: Metrics, visitors: Visitors, history: History | None = None) -> None:
-        self.metrics, self.visitors = metrics, visitors
+    def __init__(
+        self,
+        metrics: Metrics,
+        visitors: Visitors,
+        history: History | None = None,
+        prediction_log: PredictionLog | None = None,
+    ) -> None:
+        self.metrics, self.visitors, self.prediction_log = metrics, visitors, prediction_log
         self.history = history or History()
         self._tallies = Tallies()
         metrics.registry.register(self._tallies)
@@ -61,6 +68,8 @@ class Observations:
         self.history.add(target.name, exchange.status, slot)
         if exchange.outcome == "ok":
             self.visitors.count(target.name, target.version, exchange.caller)
+            if self.prediction_log is not None:
+                self.prediction_log.keep(exchange, seen.request_id if seen else "")
 
     def batch(self, model: ServedModel, requests: int, rows: int, waited: float) -> None:
         """Requests run together; waited: seconds the first of them did. In the event loop's thread alone."""

@@ -55,6 +55,11 @@ class Settings(BaseSettings):
     retry_max_seconds: float = Field(default=300, gt=0)
     flush_seconds: float = Field(default=5, gt=0)
     grace_seconds: int = Field(default=20, ge=1)
+    """For what is under way when the server is stopped, after drain_seconds."""
+    drain_seconds: float = Field(default=2, ge=0)
+    """Between /ready that says no and the end of listening: gateways look in between."""
+    keep_alive_seconds: int = Field(default=75, ge=1)
+    """Longer than a gateway keeps an idle connection, so that it never sends into one that is being closed."""
 
     prepare_seconds: float = Field(default=30, ge=0)
     """At most, for finding a version's fastest runtime; 0 for MLflow's own without a look."""
@@ -63,11 +68,33 @@ class Settings(BaseSettings):
     max_rows: int = Field(default=10_000, ge=1)
     max_body_bytes: int = Field(default=16 * 1024 * 1024, ge=1)
     workers: int = Field(default=min(4, os.cpu_count() or 1), ge=1)
+    """Threads that one version of a model predicts with."""
     max_pending: int = Field(default=256, ge=1)
+    max_pending_per_caller: int = Field(default=128, ge=1)
+    request_seconds: float = Field(default=30, gt=0)
+    """For an answer; a call that takes longer counts as one that hangs."""
+    body_seconds: float = Field(default=30, gt=0)
+    """For a request's body to be here."""
 
     log_level: str = "INFO"
     access_log: Annotated[float, BeforeValidator(_share)] = Field(default=0, ge=0, le=1)
     """The share of requests that the log has a line for; errors always, unless it is 0."""
+
+    log_share: float = Field(default=0, ge=0, le=1)
+    """Of answered requests, whose inputs and predictions are kept as Parquet files; 0 for none."""
+    log_destination: Annotated[str | None, BlankIsNone] = Field(
+        default=None, pattern=r"^(s3://[a-z0-9][a-z0-9.-]+(/.*)?|/.*)$"
+    )
+    """s3://bucket/prefix, or the absolute path of a folder."""
+    log_rows_per_second: float = Field(default=1000, gt=0)
+    log_flush_seconds: float = Field(default=60, gt=0)
+    s3_endpoint_url: Annotated[str | None, BlankIsNone] = Field(
+        default=None, validation_alias="S3_ENDPOINT_URL", pattern="^https?://"
+    )
+    """Amazon's where it is missing."""
+    s3_region: str = Field(default="us-east-1", validation_alias="S3_REGION", min_length=1)
+    log_key: SecretStr | None = Field(default=None, validation_alias="predictions_s3_access_key_id")
+    log_secret: SecretStr | None = Field(default=None, validation_alias="predictions_s3_secret_access_key")
 
     @classmethod
     def settings_customise_sources(
@@ -109,7 +136,23 @@ def read_settings() -> Settings:
         ) from None
     if url.host and not url.password:
         raise _secret_missing(folder / "serving_db_password")
+    _check_log(settings, folder)
     return settings
+
+
+def _check_log(settings: Settings, folder: Path) -> None:
+    if not settings.log_share:
+        return
+    if settings.log_destination is None:
+        raise Misconfigured(
+            "SERVING_LOG_SHARE is set, but SERVING_LOG_DESTINATION is missing: write s3://bucket/prefix or"
+            " the path of a folder."
+        )
+    if settings.log_destination.startswith("s3://"):
+        if settings.log_key is None:
+            raise _secret_missing(folder / "predictions_s3_access_key_id")
+        if settings.log_secret is None:
+            raise _secret_missing(folder / "predictions_s3_secret_access_key")
 
 
 def _secret_missing(path: Path) -> Misconfigured:
