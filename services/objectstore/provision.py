@@ -1,12 +1,13 @@
-"""Prepares the object store: buckets, versioning and a key for MLflow that opens its bucket alone.
+"""Prepares the object store: buckets, versioning, a key for MLflow that opens its bucket alone, and one for
+serving that can do nothing but put logged predictions into theirs.
 
 Runs at every start and changes nothing that is right already. S3_PROVISION says how much is ours to do:
 
-- `minio`    make the buckets, and MLflow's key through MinIO's admin API (the default);
-- `buckets`  make the buckets; the store knows MLflow's key from its own configuration;
+- `minio`    make the buckets, and the keys through MinIO's admin API (the default);
+- `buckets`  make the buckets; the store knows the keys from its own configuration;
 - `none`     a store of the operator's own: touch nothing, only try MLflow's key on MLflow's bucket.
 
-Whatever the mode, the job ends by trying the key, so that a wrong one is found here and not by the first
+Whatever the mode, the job ends by trying the keys, so that a wrong one is found here and not by the first
 person who logs an artifact.
 """
 
@@ -24,13 +25,16 @@ import urllib3
 from minio import Minio, MinioAdmin
 from minio.credentials import StaticProvider
 from minio.error import MinioAdminException, MinioException, S3Error
+from minio.helpers import ObjectWriteResult
 from minio.versioningconfig import ENABLED, VersioningConfig
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_exponential
 from urllib3.exceptions import HTTPError
 
-BUCKETS = ("mlflow", "datasets", "backups")
+PREDICTIONS = "predictions"
+BUCKETS = ("mlflow", "datasets", "backups", PREDICTIONS)
 MODES = ("minio", "buckets", "none")
-POLICY = "mlflow-bucket"
+MLFLOW_KEY = ("mlflow_s3_access_key_id", "mlflow_s3_secret_access_key")
+PREDICTIONS_KEY = ("predictions_s3_access_key_id", "predictions_s3_secret_access_key")
 
 
 class ProvisioningError(Exception):
@@ -46,8 +50,10 @@ def main() -> int:
         if mode != "none":
             store.ensure_buckets()
         if mode == "minio":
-            store.ensure_mlflow_key()
+            store.ensure_keys()
         store.try_mlflow_key(confined=mode != "none")
+        if mode != "none":
+            store.try_predictions_key()
     except (ProvisioningError, MinioException, MinioAdminException, HTTPError, ValueError) as error:
         print(f"objectstore: {error}", file=sys.stderr)
         return 1
@@ -100,7 +106,7 @@ class Store:
         return self.client("minio_root_user", "minio_root_password")
 
     def mlflow(self) -> Minio:
-        return self.client("mlflow_s3_access_key_id", "mlflow_s3_secret_access_key")
+        return self.client(*MLFLOW_KEY)
 
     def ensure_buckets(self) -> None:
         root = self.root()
@@ -111,19 +117,23 @@ class Store:
             if root.get_bucket_versioning(bucket_name=bucket).status != ENABLED:
                 root.set_bucket_versioning(bucket_name=bucket, config=VersioningConfig(ENABLED))
 
-    def ensure_mlflow_key(self) -> None:
-        """A MinIO user whose policy names one bucket. Setting it again sets the same."""
+    def ensure_keys(self) -> None:
+        """MinIO users whose policies name one bucket each. Setting them again sets the same."""
         admin = MinioAdmin(
             endpoint=self.address,
             credentials=StaticProvider(self.secret("minio_root_user"), self.secret("minio_root_password")),
             region=self.region,
             secure=self.secure,
         )
-        key = self.secret("mlflow_s3_access_key_id")
-        admin.policy_add(policy_name=POLICY, policy=policy_for(self.bucket))
-        admin.user_add(access_key=key, secret_key=self.secret("mlflow_s3_secret_access_key"))
-        if POLICY not in json.loads(admin.user_info(access_key=key)).get("policyName", "").split(","):
-            admin.policy_set(policy_name=POLICY, user=key)
+        for name, policy, (user, password) in (
+            ("mlflow-bucket", policy_for(self.bucket), MLFLOW_KEY),
+            ("predictions-write", write_only(PREDICTIONS), PREDICTIONS_KEY),
+        ):
+            key = self.secret(user)
+            admin.policy_add(policy_name=name, policy=policy)
+            admin.user_add(access_key=key, secret_key=self.secret(password))
+            if name not in json.loads(admin.user_info(access_key=key)).get("policyName", "").split(","):
+                admin.policy_set(policy_name=name, user=key)
 
     def try_mlflow_key(self, *, confined: bool) -> None:
         """Writes, reads and removes an object with MLflow's key; `confined` keys must open nothing else."""
@@ -147,6 +157,21 @@ class Store:
                     f"MLflow's key opens the bucket {other} too; it may open {self.bucket} alone"
                 )
 
+    def try_predictions_key(self) -> None:
+        """Puts an object with serving's key, which must be able to do nothing else; root takes it away."""
+        client, name = self.client(*PREDICTIONS_KEY), f".slipway/{uuid.uuid4()}"
+        try:
+            put = first_write(client, PREDICTIONS, name, b"slipway")
+        except S3Error as error:
+            raise ProvisioningError(
+                f"serving's key cannot put objects into the bucket {PREDICTIONS} ({error.code})"
+            ) from None
+        self.root().remove_object(bucket_name=PREDICTIONS, object_name=name, version_id=put.version_id)
+        if opened := [bucket for bucket in dict.fromkeys((self.bucket, *BUCKETS)) if opens(client, bucket)]:
+            raise ProvisioningError(
+                f"serving's key reads the bucket {opened[0]}; it may only put objects into {PREDICTIONS}"
+            )
+
 
 def key_may_still_spread(error: BaseException) -> bool:
     """A key that was made a moment ago is not known to every part of a store at once."""
@@ -159,8 +184,10 @@ def key_may_still_spread(error: BaseException) -> bool:
     stop=stop_after_delay(20),
     reraise=True,
 )
-def first_write(client: Minio, bucket: str, name: str, content: bytes) -> None:
-    client.put_object(bucket_name=bucket, object_name=name, data=io.BytesIO(content), length=len(content))
+def first_write(client: Minio, bucket: str, name: str, content: bytes) -> ObjectWriteResult:
+    return client.put_object(
+        bucket_name=bucket, object_name=name, data=io.BytesIO(content), length=len(content)
+    )
 
 
 def opens(client: Minio, bucket: str) -> bool:
@@ -196,6 +223,13 @@ def policy_for(bucket: str) -> dict:
             },
         ],
     }
+
+
+def write_only(bucket: str) -> dict:
+    """Putting objects into one bucket: neither reading nor listing nor removing them."""
+    actions = ["s3:PutObject", "s3:AbortMultipartUpload"]
+    statement = {"Effect": "Allow", "Action": actions, "Resource": [f"arn:aws:s3:::{bucket}/*"]}
+    return {"Version": "2012-10-17", "Statement": [statement]}
 
 
 if __name__ == "__main__":

@@ -37,12 +37,14 @@ DATABASES = ("mlflow", "mlflow_auth", "jupyterhub", "auth", "serving", "pipeline
 DATABASE_PASSWORDS = tuple(f"{name}_db_password" for name in DATABASES)
 MINIO_ROOT = ("minio_root_user", "minio_root_password")
 MLFLOW_S3 = ("mlflow_s3_access_key_id", "mlflow_s3_secret_access_key")
+PREDICTIONS_S3 = ("predictions_s3_access_key_id", "predictions_s3_secret_access_key")
+"""By which serving puts logged predictions into their bucket, and can do nothing else."""
 
 CONSUMERS = {
     "postgres": Consumer(999, ("postgres_superuser_password",)),
     "database": Consumer(999, ("postgres_superuser_password", *DATABASE_PASSWORDS)),
     "minio": Consumer(0, MINIO_ROOT),
-    "objectstore": Consumer(1000, (*MINIO_ROOT, *MLFLOW_S3)),
+    "objectstore": Consumer(1000, (*MINIO_ROOT, *MLFLOW_S3, *PREDICTIONS_S3)),
     "gateway": Consumer(1000, ("gateway_secret",), ("site_certificate", "site_certificate_key")),
     "mlflow": Consumer(
         1000,
@@ -76,7 +78,14 @@ CONSUMERS = {
     ),
     "portal": Consumer(1000, ("serving_reader_token", "gateway_secret")),
     "serving": Consumer(
-        1000, ("serving_db_password", "serving_reader_token", "mlflow_reader_token", "gateway_secret")
+        1000,
+        (
+            "serving_db_password",
+            "serving_reader_token",
+            "mlflow_reader_token",
+            "gateway_secret",
+            *PREDICTIONS_S3,
+        ),
     ),
 }
 
@@ -95,6 +104,8 @@ MAKERS = {
     "minio_root_password": lambda: secrets.token_urlsafe(30),
     "mlflow_s3_access_key_id": lambda: secrets.token_hex(10),
     "mlflow_s3_secret_access_key": lambda: secrets.token_urlsafe(30),
+    "predictions_s3_access_key_id": lambda: secrets.token_hex(10),
+    "predictions_s3_secret_access_key": lambda: secrets.token_urlsafe(30),
 }
 
 
@@ -113,11 +124,11 @@ def main() -> int:
 
 
 def the_consumers(environment: os._Environ[str] | dict[str, str]) -> dict[str, Consumer]:
-    """The table above, fitted to the object store (some know MLflow's key from their configuration) and to
+    """The table above, fitted to the object store (some know the keys from their configuration) and to
     who is there: all, or those that SECRETS_CONSUMERS names."""
     consumers = dict(CONSUMERS)
     if environment.get("MINIO_KNOWS_MLFLOW_KEY") == "1":
-        consumers["minio"] = Consumer(1000, (*MINIO_ROOT, *MLFLOW_S3))
+        consumers["minio"] = Consumer(1000, (*MINIO_ROOT, *MLFLOW_S3, *PREDICTIONS_S3))
     there = environment.get("SECRETS_CONSUMERS")
     if not there:
         return consumers

@@ -23,6 +23,8 @@ from pathlib import Path
 SECRETS = Path(os.environ.get("SECRETS_DIR", "/run/secrets"))
 ROOT = ("minio_root_user", "minio_root_password")
 MLFLOW = ("mlflow_s3_access_key_id", "mlflow_s3_secret_access_key")
+PREDICTIONS = ("predictions_s3_access_key_id", "predictions_s3_secret_access_key")
+PREDICTIONS_BUCKET = "predictions"
 PORT = int(os.environ.get("S3_PORT", "9000"))
 REGION = "us-east-1"
 PROBE_BUCKET = "healthcheck"
@@ -62,7 +64,9 @@ def secret(name: str) -> str:
 
 def start(data: str, bucket: str) -> None:
     """Becomes `weed`; comes back only with an error."""
-    identities = identities_for(bucket, [secret(name) for name in ROOT], [secret(name) for name in MLFLOW])
+    identities = identities_for(
+        bucket, *([secret(name) for name in pair] for pair in (ROOT, MLFLOW, PREDICTIONS))
+    )
     if not os.access(data, os.W_OK):
         raise StoreError(
             f"{data} cannot be written by user {os.geteuid()}; give the volume to it: chown -R {os.geteuid()}"
@@ -77,14 +81,22 @@ def start(data: str, bucket: str) -> None:
     os.execvp("weed", command(data, config, memory))  # noqa: S606 - this image's own `weed`
 
 
-def identities_for(bucket: str, root: list[str], mlflow: list[str]) -> dict:
-    """Who may do what, as `-s3.config` has it: root everything, MLflow's key the objects of one bucket."""
+def identities_for(bucket: str, root: list[str], mlflow: list[str], predictions: list[str]) -> dict:
+    """Who may do what, as `-s3.config` has it: root everything, MLflow's key the objects of one bucket, and
+    serving's put objects into another.
+    """
+    policies = {"mlflow-bucket": policy_for(bucket), "predictions-write": write_only(PREDICTIONS_BUCKET)}
     return {
         "identities": [
             {"name": "root", "credentials": [credential(root)], "actions": ["Admin"]},
             {"name": "mlflow", "credentials": [credential(mlflow)], "policyNames": ["mlflow-bucket"]},
+            {
+                "name": "predictions",
+                "credentials": [credential(predictions)],
+                "policyNames": ["predictions-write"],
+            },
         ],
-        "policies": [{"name": "mlflow-bucket", "content": json.dumps(policy_for(bucket))}],
+        "policies": [{"name": name, "content": json.dumps(policy)} for name, policy in policies.items()],
     }
 
 
@@ -107,6 +119,13 @@ def policy_for(bucket: str) -> dict:
             },
         ],
     }
+
+
+def write_only(bucket: str) -> dict:
+    """Putting objects into one bucket: the policy serving's key has in MinIO too."""
+    actions = ["s3:PutObject", "s3:AbortMultipartUpload"]
+    statement = {"Effect": "Allow", "Action": actions, "Resource": [f"arn:aws:s3:::{bucket}/*"]}
+    return {"Version": "2012-10-17", "Statement": [statement]}
 
 
 # A bucket starts with one file on disk, not seven.

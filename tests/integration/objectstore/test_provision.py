@@ -24,7 +24,10 @@ KEYS = {
     "minio_root_password": "root-secret-0123456789-0123456789",
     "mlflow_s3_access_key_id": "mlflowkey0123456789a",
     "mlflow_s3_secret_access_key": "mlflow-secret-0123456789-0123456789",
+    "predictions_s3_access_key_id": "predictionskey012345",
+    "predictions_s3_secret_access_key": "predictions-secret-0123456789-01234567",
 }
+BUCKETS = ("mlflow", "datasets", "backups", "predictions")
 
 
 @pytest.fixture
@@ -63,6 +66,8 @@ def seaweedfs(processes, tmp_path, free_port, program, keys) -> Iterator[str]:
     # Left alone, each server's gRPC port is its port plus 10,000, which may be past the last one.
     ports = {option: str(free_port()) for name in servers for option in (f"{name}.port", f"{name}.port.grpc")}
     actions = [f"{action}:mlflow" for action in ("Read", "Write", "List", "Tagging")]
+    put_only = {"Effect": "Allow", "Action": ["s3:PutObject"], "Resource": ["arn:aws:s3:::predictions/*"]}
+    policy = {"Version": "2012-10-17", "Statement": [put_only]}
     identities = [
         {"name": "root", "credentials": pair("minio_root_user", "minio_root_password"), "actions": ["Admin"]},
         {
@@ -70,8 +75,14 @@ def seaweedfs(processes, tmp_path, free_port, program, keys) -> Iterator[str]:
             "credentials": pair("mlflow_s3_access_key_id", "mlflow_s3_secret_access_key"),
             "actions": actions,
         },
+        {
+            "name": "predictions",
+            "credentials": pair("predictions_s3_access_key_id", "predictions_s3_secret_access_key"),
+            "policyNames": ["put-only"],
+        },
     ]
-    (tmp_path / "s3.json").write_text(json.dumps({"identities": identities}))
+    policies = [{"name": "put-only", "content": json.dumps(policy)}]
+    (tmp_path / "s3.json").write_text(json.dumps({"identities": identities, "policies": policies}))
     (tmp_path / "weed").mkdir()
     command = [
         program("weed"),
@@ -124,8 +135,8 @@ def test_buckets_are_made_and_versioned(seaweedfs, keys):
         done = provision(keys, seaweedfs, S3_PROVISION="buckets")
         assert done.returncode == 0, done.stderr
     root = client(seaweedfs, "minio_root_user", "minio_root_password")
-    assert {"mlflow", "datasets", "backups"} <= {bucket["Name"] for bucket in root.list_buckets()["Buckets"]}
-    for bucket in ("mlflow", "datasets", "backups"):
+    assert set(BUCKETS) <= {bucket["Name"] for bucket in root.list_buckets()["Buckets"]}
+    for bucket in BUCKETS:
         assert root.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
 
 
@@ -148,7 +159,7 @@ def test_mlflows_key_opens_its_bucket_and_no_other(minio_admin, keys, make_bucke
 def make_buckets():
     def make(endpoint: str) -> None:
         root = client(endpoint, "minio_root_user", "minio_root_password")
-        for bucket in ("mlflow", "datasets", "backups"):
+        for bucket in BUCKETS:
             root.create_bucket(Bucket=bucket)
 
     return make
@@ -158,7 +169,7 @@ def run_minio_mode(keys: Path, endpoint: str) -> subprocess.CompletedProcess[str
     """The admin part of the job: JuiceFS refuses the versioning that the job asks for first."""
     steps = (
         "import os, provision as p; store = p.Store.from_environment(os.environ);"
-        "store.ensure_mlflow_key(); store.try_mlflow_key(confined=True)"
+        "store.ensure_keys(); store.try_mlflow_key(confined=True); store.try_predictions_key()"
     )
     return subprocess.run(
         [sys.executable, "-c", steps],
@@ -180,6 +191,35 @@ def test_a_key_that_opens_too_much_stops_the_job(seaweedfs, keys):
     done = provision(keys, seaweedfs, S3_PROVISION="buckets")
     assert done.returncode == 1
     assert "it may open mlflow alone" in done.stderr
+
+
+def test_servings_key_puts_predictions_and_can_do_nothing_else(minio_admin, keys, make_buckets):
+    make_buckets(minio_admin)
+    assert run_minio_mode(keys, minio_admin).returncode == 0
+    serving = client(minio_admin, "predictions_s3_access_key_id", "predictions_s3_secret_access_key")
+    serving.put_object(Bucket="predictions", Key="model=a/1.parquet", Body=b"1")
+    refused = pytest.raises(botocore.exceptions.ClientError, match=r"AccessDenied|Forbidden|403")
+    for bucket in BUCKETS:
+        with refused:
+            serving.list_objects_v2(Bucket=bucket)
+        with refused:
+            serving.get_object(Bucket=bucket, Key="model=a/1.parquet")
+        with refused:
+            serving.delete_object(Bucket=bucket, Key="model=a/1.parquet")
+    for bucket in BUCKETS[:-1]:
+        with refused:
+            serving.put_object(Bucket=bucket, Key="a", Body=b"1")
+    root = client(minio_admin, "minio_root_user", "minio_root_password")
+    left = [one["Key"] for one in root.list_objects_v2(Bucket="predictions")["Contents"]]
+    assert left == ["model=a/1.parquet"], "what the job put there to try the key is gone"
+
+
+def test_a_key_of_serving_that_reads_stops_the_job(seaweedfs, keys):
+    (keys / "predictions_s3_access_key_id").write_text(KEYS["minio_root_user"])
+    (keys / "predictions_s3_secret_access_key").write_text(KEYS["minio_root_password"])
+    done = provision(keys, seaweedfs, S3_PROVISION="buckets")
+    assert done.returncode == 1
+    assert "serving's key reads the bucket mlflow" in done.stderr
 
 
 def test_a_store_of_the_operators_own_is_only_tried(seaweedfs, keys):

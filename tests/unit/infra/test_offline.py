@@ -288,14 +288,18 @@ def test_the_probe_signs_as_boto3_does():
     assert ours["authorization"].endswith(f"Signature={signature}")
 
 
-def test_mlflow_s_key_gets_one_bucket_and_root_gets_all():
-    config = store().identities_for("models", ["r", 'p"w\\'], ["m", "s"])
-    root, mlflow = config["identities"]
+def test_mlflow_s_key_gets_one_bucket_servings_only_puts_and_root_gets_all():
+    config = store().identities_for("models", ["r", 'p"w\\'], ["m", "s"], ["p", "s"])
+    root, mlflow, predictions = config["identities"]
     assert root["actions"] == ["Admin"]
     assert "actions" not in mlflow
     assert mlflow["policyNames"] == [config["policies"][0]["name"]]
     resources = [entry["Resource"] for entry in json.loads(config["policies"][0]["content"])["Statement"]]
     assert resources == [["arn:aws:s3:::models"], ["arn:aws:s3:::models/*"]]
+    assert predictions["policyNames"] == [config["policies"][1]["name"]]
+    (may,) = json.loads(config["policies"][1]["content"])["Statement"]
+    assert may["Resource"] == ["arn:aws:s3:::predictions/*"]
+    assert set(may["Action"]) == {"s3:PutObject", "s3:AbortMultipartUpload"}
 
 
 def test_a_missing_or_empty_key_stops_the_store_with_its_name(tmp_path, monkeypatch):

@@ -53,6 +53,8 @@ def test_each_consumer_gets_its_own_secrets_and_no_other(job):
     assert {path.parent.name for path in job.out.rglob("api_key_signing_seed")} == {"auth"}
     holders = {path.parent.name for path in job.out.rglob("minio_root_password")}
     assert holders == {"minio", "objectstore"}
+    holders = {path.parent.name for path in job.out.rglob("predictions_s3_secret_access_key")}
+    assert holders == {"serving", "objectstore"}
 
 
 def test_both_sides_of_a_shared_secret_agree(job):
@@ -108,9 +110,10 @@ def test_an_empty_secret_stops_the_job_and_is_named(job, folder):
     assert "Traceback" not in finished.stderr
 
 
-def test_a_store_that_is_told_its_keys_gets_mlflows_too(job):
+def test_a_store_that_is_told_its_keys_gets_mlflows_and_servings_too(job):
     assert job(MINIO_KNOWS_MLFLOW_KEY="1").returncode == 0
-    assert (job.out / "minio/mlflow_s3_secret_access_key").exists()
+    for key in ("mlflow_s3_secret_access_key", "predictions_s3_secret_access_key"):
+        assert (job.out / "minio" / key).exists()
 
 
 def test_only_the_consumers_that_are_there_are_served(job):
