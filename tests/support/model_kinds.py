@@ -167,7 +167,7 @@ def _strict(name: str) -> Kind:
 
 
 def _wholes(name: str) -> Kind:
-    """A forest of regression trees over whole numbers, which float32 cannot tell apart where they are large."""
+    """A forest of regression over whole numbers, some too large for float32 to tell apart."""
     random = np.random.default_rng(SEED)
     frame = pd.DataFrame(
         {
@@ -196,7 +196,9 @@ def _custom(name: str) -> Kind:
 
             if (model_input["Coord_X"] > 1e6).any():
                 raise ValueError("too far away")
-            return numpy.hypot(model_input["Coord_X"], model_input["Coord_Y"]) * (params or {}).get("times", 2)
+            return numpy.hypot(model_input["Coord_X"], model_input["Coord_Y"]) * (params or {}).get(
+                "times", 2
+            )
 
     frame = points()[data.FEATURES]
     signature = infer_signature(frame, np.array([1.0]), params={"times": 2})
