@@ -81,15 +81,16 @@ class Access:
 
 
 def _facts(scope: Scope, seen: Seen, status: int, seconds: float) -> dict[str, Any]:
+    exchange = seen.exchange
+    caller = exchange.caller if exchange else scope.get("state", {}).get("caller")
     facts: dict[str, Any] = {
         "method": scope["method"],
         "path": _KEY.sub("slipway_…", scope["path"])[:_LONGEST_PATH],
         "status": status,
         "ms": _milliseconds(seconds),
         "request_id": seen.request_id,
-        **who(scope.get("state", {}).get("caller")),
+        **who(caller),
     }
-    exchange = seen.exchange
     if exchange is not None:
         if exchange.model is not None:
             facts.update(model=exchange.model.name, version=exchange.model.version, by=exchange.by)

@@ -100,7 +100,7 @@ class Pages:
         live = slot.live.model if slot and slot.live else None
         visits = parts.visitors.report_for(caller_of(request))["models"].get(name)
         return ModelView(
-            facts=describe_model(name, slot),
+            facts=describe_model(name, slot, parts.runner.stuck()),
             visits=visits,
             minutes=parts.observations.history.last_hour(name),
             example_rows=live.example_rows if live else None,

@@ -14,7 +14,6 @@ from urllib.parse import quote
 from ..history import Minute
 from . import pictures
 
-STATES = {"live": "Live", "behind": "Behind", "loading": "Loading", "failed": "Failed"}
 CONTROLS = {
     **dict.fromkeys(("double", "float", "long", "integer"), "number"),
     **dict.fromkeys(("string", "binary", "datetime"), "text"),
@@ -57,16 +56,36 @@ class ModelView:
         return quote(self.name, safe="")
 
     @property
-    def state(self) -> str:
-        return STATES.get(self.facts["state"], self.facts["state"])
-
-    @property
     def note(self) -> str | None:
         """Where another version is wanted than the one that answers: which, and why it is not there."""
         failure, wanted = self.facts["failure"], self.facts["wanted"]
         if failure:
             return f"Version {failure['version']} cannot be served: {failure['reason']}"
+        if wanted is None:
+            return "No version is in Production: programs ask for one by its alias"
         return f"Version {wanted} is being loaded" if self.facts["version"] != wanted else None
+
+    @property
+    def stuck_calls(self) -> int:
+        return sum(one["stuck_calls"] for one in self.facts["versions"])
+
+    @property
+    def traffic_words(self) -> list[str]:
+        """How requests are shared out among versions, in sentences; none where all go to Production."""
+        aliases, canary, shadow = (self.facts[part] for part in ("aliases", "canary", "shadow"))
+        words = []
+        if canary["percent"] and "canary" in aliases:
+            sticky = "each caller always to the same side" if canary["sticky"] == "caller" else "by chance"
+            words.append(
+                f"Version {aliases['canary']['wanted']}, the canary, is sent {canary['percent']:g} % of the"
+                f" requests, {sticky}."
+            )
+        if shadow["percent"] and "shadow" in aliases:
+            words.append(
+                f"Version {aliases['shadow']['wanted']}, the shadow, gets copies of {shadow['percent']:g} % of"
+                " them; its answers are compared and returned to nobody."
+            )
+        return words
 
     @property
     def answered(self) -> int:
