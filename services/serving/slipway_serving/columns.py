@@ -177,3 +177,47 @@ CONVERTERS: dict[DataType, Converter] = {
     DataType.binary: _bytes,
     DataType.datetime: _datetimes,
 }
+
+
+def from_array(kind: DataType, array: np.ndarray, required: bool) -> Any:
+    """As CONVERTERS[kind], of values that have a type already; raises BadValue."""
+    own = array.dtype.kind
+    typed: Any = None
+    if kind in (DataType.double, DataType.float) and own in "fiu":
+        typed = _as_floats(array, 64 if kind == DataType.double else 32)
+    elif kind in (DataType.long, DataType.integer) and own in "iu":
+        bounds = np.iinfo(np.int64 if kind == DataType.long else np.int32)
+        if bounds.min <= int(array.min()) and int(array.max()) <= bounds.max:
+            typed = array.astype(bounds.dtype, copy=False)
+    elif (kind == DataType.boolean and own == "b") or (kind == DataType.binary and _all_bytes(array)):
+        typed = array
+    elif own == "M":
+        return _moments(kind, array, required)
+    return CONVERTERS[kind](array.tolist(), required) if typed is None else typed
+
+
+def _all_bytes(array: np.ndarray) -> bool:
+    return array.dtype.kind == "O" and set(map(type, array)) == {bytes}
+
+
+def _as_floats(array: np.ndarray, bits: int) -> np.ndarray | None:
+    """None where a value is not finite or too large."""
+    dtype = np.float64 if bits == 64 else np.float32
+    if array.dtype.kind == "f":
+        if not np.isfinite(array).all():
+            return None
+        if array.dtype.itemsize * 8 > bits and np.abs(array).max() > np.finfo(dtype).max:
+            return None
+    return array.astype(dtype, copy=False)
+
+
+def _moments(kind: DataType, array: np.ndarray, required: bool) -> pd.DatetimeIndex:
+    if kind != DataType.datetime:
+        raise BadValue(0, "wrong_type", "must not be a date and time")
+    missing = np.isnat(array)
+    if required and missing.any():
+        raise _missing(int(missing.argmax()), nullable=False)
+    try:
+        return pd.DatetimeIndex(array).as_unit("ns")
+    except (ValueError, OverflowError):
+        raise BadValue(0, "out_of_range", "must be between the years 1678 and 2261") from None

@@ -17,14 +17,75 @@ class Error(BaseModel):
     error: ErrorDetail
 
 
+class MlflowError(Error):
+    error_code: str
+    message: str
+
+
+class InferenceError(BaseModel):
+    error: str
+    code: str
+    field: str | None
+
+
 class Predictions(BaseModel):
     model: str
     version: str
-    predictions: list[Any]
+    predictions: Any
+    classes: list[Any] | None = None
+    """What the columns of probabilities stand for, where they were asked for."""
 
 
 class ScoringPredictions(BaseModel):
     predictions: Any
+    classes: list[Any] | None = None
+
+
+class OutputTensor(BaseModel):
+    name: str
+    datatype: str
+    shape: list[int]
+    data: list[Any] | None = None
+    parameters: dict[str, Any] | None = None
+
+
+class Inference(BaseModel):
+    model_name: str
+    model_version: str
+    id: str | None = None
+    outputs: list[OutputTensor]
+
+
+class Live(BaseModel):
+    live: bool
+
+
+class Ready(BaseModel):
+    ready: bool
+
+
+class ModelReady(Ready):
+    name: str
+
+
+class ServerMetadata(BaseModel):
+    name: str
+    version: str
+    extensions: list[str]
+
+
+class TensorMetadata(BaseModel):
+    name: str
+    datatype: str
+    shape: list[int]
+
+
+class ModelMetadata(BaseModel):
+    name: str
+    versions: list[str]
+    platform: str
+    inputs: list[TensorMetadata]
+    outputs: list[TensorMetadata]
 
 
 class Previous(BaseModel):
@@ -46,6 +107,17 @@ class Alias(BaseModel):
     since: str | None
     runtime: str | None
     reason: str | None
+
+
+class Loaded(BaseModel):
+    version: str
+    since: str
+    runtime: str
+    aliases: list[str]
+    previous: bool
+    """The one before Production's: a rollback to it needs no loading."""
+    stuck_calls: int
+    """That have not come back within the time a request has."""
 
 
 class Canary(BaseModel):
@@ -74,6 +146,7 @@ class Model(BaseModel):
     aliases: dict[str, Alias]
     canary: Canary
     shadow: Shadow
+    versions: list[Loaded]
     remarks: list[str]
     """What in the registry's tags is not followed, and why."""
 
@@ -106,10 +179,11 @@ class ModelState(BaseModel):
     version: str | None
     wanted: str | None
     reason: str | None
+    stuck_calls: int
 
 
 class Readiness(BaseModel):
-    status: Literal["ready", "starting"]
+    status: Literal["ready", "starting", "stopping"]
     registry: RegistryState
     database: DatabaseState
     keys: KeysState

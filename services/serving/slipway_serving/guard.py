@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from fastapi import Request
 from fastapi.responses import Response
@@ -20,7 +20,7 @@ from .keys import Keys
 
 log = logging.getLogger(__name__)
 
-FREE = frozenset({"/health", "/ready", "/metrics"})
+FREE = frozenset({"/health", "/ready", "/metrics", "/ping", "/v2/health/live", "/v2/health/ready"})
 _READS = frozenset({"GET", "HEAD"})
 
 
@@ -32,22 +32,15 @@ class Doors:
         self._gateway_secret = gateway_secret.encode()
         self._reader_token = reader_token.encode()
 
-    def caller(self, headers: list[tuple[bytes, bytes]]) -> Caller | None:
+    def caller(self, headers: Mapping[bytes, bytes]) -> Caller | None:
         """Who sent these headers, None for nobody; raises Refused for a credential that is no good.
 
         A credential that was sent is the only one looked at.
         """
-        credential = user = secret = b""
-        for name, value in headers:
-            if name == b"authorization":
-                credential = value
-            elif name == b"x-remote-user":
-                user = value
-            elif name == b"x-gateway-secret":
-                secret = value
-        if credential:
-            return self._by_credential(credential)
-        if user and hmac.compare_digest(secret, self._gateway_secret):
+        if credential := headers.get(b"authorization"):
+            return self._keys.known_caller(credential) or self._by_credential(credential)
+        user = headers.get(b"x-remote-user")
+        if user and hmac.compare_digest(headers.get(b"x-gateway-secret", b""), self._gateway_secret):
             return person(user.decode("latin-1"))
         return None
 
@@ -60,17 +53,17 @@ class Doors:
             )
         if hmac.compare_digest(token, self._reader_token):
             return PORTAL
-        return self._keys.caller(token.decode("latin-1"))
+        return self._keys.caller(token.decode("latin-1"), credential)
 
 
 class Guard:
-    """ASGI middleware. refuse: turns a Refused into an answer; note: told the reason of each refusal."""
+    """ASGI middleware. refuse: turns a Refused of a path into an answer; note: told the reason of each."""
 
     def __init__(
         self,
         app: ASGIApp,
         doors: Doors,
-        refuse: Callable[[Refused], Response],
+        refuse: Callable[[Refused, str], Response],
         note: Callable[[str], None],
     ) -> None:
         self._app, self._doors, self._refuse, self._note = app, doors, refuse, note
@@ -79,15 +72,15 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        free = _path(scope) in FREE
+        free = path_of(scope) in FREE
         try:
-            caller = self._doors.caller(scope["headers"])
+            caller = self._doors.caller(dict(scope["headers"]))
             if not free:
-                _check(caller, scope["method"])
+                check(caller, scope["method"])
         except Refused as error:
             if not free:
                 self._tell(error, scope)
-                await self._refuse(error)(scope, receive, send)
+                await self._refuse(error, path_of(scope))(scope, receive, send)
                 return
             caller = None
         scope.setdefault("state", {})["caller"] = caller
@@ -103,7 +96,8 @@ def caller_of(request: Request) -> Caller:
     return request.state.caller
 
 
-def _check(caller: Caller | None, method: str) -> None:
+def check(caller: Caller | None, method: str) -> None:
+    """Raises Refused for nobody, and for who only reads where more is asked."""
     if caller is None:
         raise Refused(
             "no_credentials",
@@ -114,7 +108,7 @@ def _check(caller: Caller | None, method: str) -> None:
         raise Refused("read_only", "this token only reads: predictions need an API key", "Authorization")
 
 
-def _path(scope: Scope) -> str:
+def path_of(scope: Scope) -> str:
     """Without the prefix that the server was told of, as the routes are written."""
     path, root = scope["path"], scope.get("root_path", "")
     return path[len(root) :] if root and path.startswith(f"{root}/") else path

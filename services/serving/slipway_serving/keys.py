@@ -61,18 +61,28 @@ def read_feed(document: Any) -> Feed:
     return Feed(public_keys, revoked)
 
 
+@dataclass(frozen=True)
+class _Known:
+    """A feed, and what was checked with its public keys: by key, and by the whole header that it came in, so
+    that a key that was seen costs one look into a table.
+    """
+
+    feed: Feed
+    keys: dict[str, _Checked] = field(default_factory=dict)
+    headers: dict[bytes, _Checked] = field(default_factory=dict)
+
+
 class Keys:
     """Safe to use from any thread: a check sees one feed from start to end."""
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._now = now
-        self._feed: Feed | None = None
-        self._checked: dict[str, _Checked] = {}
+        self._known: _Known | None = None
 
     @property
     def known(self) -> bool:
         """False until a feed was seen: then nothing can be said of any key."""
-        return self._feed is not None
+        return self._known is not None
 
     def update(self, feed: Feed) -> Feed:
         """From now on this feed counts; gives it with what is added to it.
@@ -80,19 +90,29 @@ class Keys:
         What was revoked once stays so until it expires, whatever is said later: a door-keeper that lost its
         memory must not bring a stolen key back to life.
         """
-        before, now = self._feed, self._now()
-        if before is not None:
-            kept = {key_id: exp for key_id, exp in before.revoked.items() if exp > now}
-            feed = Feed(feed.public_keys, {**kept, **feed.revoked})
-        self._feed = feed
-        if before is not None and before.public_keys != feed.public_keys:
-            self._checked = {}
+        before, now = self._known, self._now()
+        if before is None:
+            self._known = _Known(feed)
+            return feed
+        kept = {key_id: exp for key_id, exp in before.feed.revoked.items() if exp > now}
+        feed = Feed(feed.public_keys, {**kept, **feed.revoked})
+        same = before.feed.public_keys == feed.public_keys
+        self._known = _Known(feed, before.keys, before.headers) if same else _Known(feed)
         return feed
 
-    def caller(self, text: str) -> Caller:
-        """Whose key this is; raises Refused, which says what is wrong with it."""
-        feed = self._feed
-        if feed is None:
+    def known_caller(self, header: bytes) -> Caller | None:
+        """Whose key is in this header, where it was checked before; raises Refused if it is good no more."""
+        known = self._known
+        checked = None if known is None else known.headers.get(header)
+        return None if checked is None else self._still_good(checked, known.feed)  # type: ignore[union-attr]
+
+    def caller(self, text: str, header: bytes | None = None) -> Caller:
+        """Whose key this is; raises Refused, which says what is wrong with it.
+
+        header: the one it came in, for `known_caller`.
+        """
+        known = self._known
+        if known is None:
             raise Refused(
                 "keys_unknown",
                 "keys cannot be checked yet, because the door-keeper was not reached since this server was "
@@ -100,17 +120,26 @@ class Keys:
                 None,
                 5,
             )
-        checked = self._checked.get(text)
+        checked = known.keys.get(text)
         if checked is None:
-            checked = _check(text, feed)
-            if len(self._checked) >= REMEMBERED:
-                self._checked = {}
-            self._checked[text] = checked
+            checked = _check(text, known.feed)
+            _remember(known.keys, text, checked)
+        if header is not None:
+            _remember(known.headers, header, checked)
+        return self._still_good(checked, known.feed)
+
+    def _still_good(self, checked: _Checked, feed: Feed) -> Caller:
         if checked.caller.key_id in feed.revoked:
             raise _wrong("revoked_key", f"the key of {checked.caller.name!r} was revoked: ask for a new one")
         if checked.expires <= self._now():
             raise _wrong("expired_key", f"the key of {checked.caller.name!r} has expired: ask for a new one")
         return checked.caller
+
+
+def _remember(table: dict[Any, _Checked], key: Any, checked: _Checked) -> None:
+    if len(table) >= REMEMBERED:
+        table.clear()
+    table[key] = checked
 
 
 def _check(text: str, feed: Feed) -> _Checked:

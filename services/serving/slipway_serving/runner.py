@@ -2,27 +2,30 @@
 
 The event loop stays free and overload is refused early. Batches are natural: there is no timer, what comes
 in while a model is busy runs together when it is free. One bad row among them fails its own request alone.
+A model has so many threads and no more, so that one that hangs takes none of another's.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-import numpy as np
-
-from .answers import Answer, Form
+from .answers import Answer, Form, Request, quick_to_read
 from .errors import Refused
+from .lanes import Call, Lane, Run, Waiting, outcomes_of, predict_together
 from .model import ServedModel
-from .table import Table, stacked
+from .scoring import Question
+from .table import Table
 
 BatchSeen = Callable[[ServedModel, int, int, float], None]
 """(model, requests, rows, seconds the first of them waited): told of each batch, in the event loop."""
+# Each with as many threads as a model may have; they are started when they are needed.
+_MODELS = 32
+# Runtimes that run what somebody wrote, which may wait for anything: never in the event loop.
+_PEOPLES_CODE = frozenset({"pyfunc", "direct"})
 
 
 class Runner:
@@ -33,167 +36,165 @@ class Runner:
         *,
         max_batch_rows: int = 1024,
         at_once_seconds: float = 200e-6,
+        request_seconds: float = 30,
         on_batch: BatchSeen = lambda model, requests, rows, waited: None,
     ):
-        """workers: threads that predict; max_pending: requests being worked on or waiting, all together.
+        """workers: threads that one version predicts with; max_pending: requests being worked on or waiting,
+        all together.
 
-        at_once_seconds: what is predicted faster is not worth a thread.
+        at_once_seconds: what is predicted faster is not worth a thread; request_seconds: how long a request
+        waits for its answer, and after which a call counts as one that hangs.
         """
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="predict")
+        self._pool = ThreadPoolExecutor(workers * _MODELS, thread_name_prefix="predict")
+        self._aside = ThreadPoolExecutor(2, thread_name_prefix="aside")
+        self._workers = workers
         self._max_pending = max_pending
         self._max_batch_rows = max_batch_rows
         self._at_once_seconds = at_once_seconds
+        self._request_seconds = request_seconds
         self._on_batch = on_batch
-        self._lanes: dict[int, _Lane] = {}
+        self._lanes: dict[int, Lane] = {}
         self.pending = 0
 
-    async def run(self, work: Callable[..., Any], *args: Any) -> Any:
-        """work(*args), a Form in the way that suits the model; raises what it raises.
-
-        Refused at once where too many wait already.
-        """
-        if isinstance(work, Form):
-            return await self.answer(work, *args)
-        return await self._in_thread(work, *args)
-
-    async def answer(self, form: Form, model: ServedModel, body: bytes, content_type: str) -> Answer:
-        """One request's body -> its answer."""
-        if not form.quick_to_read(model, body, content_type):
-            return await self._in_thread(form, model, body, content_type)
-        data, params = form.read(body, content_type, model.inputs)
-        if params is None and isinstance(data, Table):
-            if model.cost(len(data)) <= self._at_once_seconds:
+    async def answer(self, form: Form, model: ServedModel, request: Request) -> Answer:
+        """One request's body -> its answer; raises Refused, at once where too many wait already."""
+        if not quick_to_read(model, request):
+            return await self._call(model, form.in_one_go, model, request)
+        question = form.read(request, model)
+        data = question.data
+        if question.params is None and type(data) is Table:
+            if model.runtime.name not in _PEOPLES_CODE and model.cost(data.rows) <= self._at_once_seconds:
                 try:
-                    return form.write(model, model.quick(data))
+                    return form.finished(model, question, model.quick(data, question.probabilities))
                 except Exception:  # noqa: S110 - the reference may know, and it is not quick
                     pass
-            elif model.row_wise and data.whole and len(data) <= self._max_batch_rows:
-                return form.write(model, await self._together(model, data))
-        return await self._in_thread(_predict_and_write, form, model, data, params)
+            elif model.row_wise and data.whole and data.rows <= self._max_batch_rows:
+                return await self._together(form, model, question)
+        return await self._call(model, form.answer, model, question)
 
-    def close(self) -> None:
-        """Finish what runs, drop what waits."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+    async def aside(self, work: Callable[..., Any], *args: Any) -> Any:
+        """Work that has nothing to do with a model and surely ends."""
+        return await asyncio.get_running_loop().run_in_executor(self._aside, partial(work, *args))
 
-    async def _in_thread(self, work: Callable[..., Any], *args: Any) -> Any:
-        self._admit()
-        future = asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
-        # Counted until the thread is done, not until the caller has gone away.
-        future.add_done_callback(self._done)
-        return await asyncio.shield(future)
+    def stuck(self) -> dict[str, int]:
+        """Calls that hang, by model and version."""
+        return {
+            f"{lane.model.name} version {lane.model.version}": lane.stuck
+            for lane in self._lanes.values()
+            if lane.stuck
+        }
 
-    async def _together(self, model: ServedModel, table: Table) -> Any:
-        self._admit()
-        future = asyncio.get_running_loop().create_future()
-        future.add_done_callback(self._done)
-        lane = self._lanes.setdefault(id(model), _Lane(model))
-        lane.waiting.append(_Waiting(table, future))
-        if not lane.busy:
-            self._start(lane)
-        return await asyncio.shield(future)
+    def close(self) -> bool:
+        """Finish what runs, drop what waits; False where something hangs that will not end."""
+        hangs = any(lane.stuck for lane in self._lanes.values())
+        self._pool.shutdown(wait=not hangs, cancel_futures=True)
+        self._aside.shutdown(cancel_futures=True)
+        return not hangs
 
-    def _admit(self) -> None:
+    async def _call(self, model: ServedModel, work: Callable[..., Answer], *args: Any) -> Answer:
+        waiting = Call(self._admit(), partial(work, *args))
+        lane = self._lane(model)
+        lane.calls.append(waiting)
+        self._advance(lane)
+        answer = await waiting.future
+        answer.queued = waiting.queued
+        return answer
+
+    async def _together(self, form: Form, model: ServedModel, question: Question) -> Answer:
+        waiting = Waiting(self._admit(), question.data, question.probabilities)
+        lane = self._lane(model)
+        lane.tables.append(waiting)
+        self._advance(lane)
+        answer = form.finished(model, question, await waiting.future)
+        answer.queued = waiting.queued
+        return answer
+
+    def _admit(self) -> asyncio.Future:
         if self.pending >= self._max_pending:
             raise Refused("overloaded", f"{self.pending} requests are waiting already: try again", None, 1)
         self.pending += 1
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        timer = loop.call_later(self._request_seconds, self._too_late, future)
+        future.add_done_callback(partial(self._over, timer))
+        return future
 
-    def _done(self, future: asyncio.Future) -> None:
+    def _lane(self, model: ServedModel) -> Lane:
+        lane = self._lanes.get(id(model))
+        if lane is None:
+            lane = self._lanes[id(model)] = Lane(model)
+        return lane
+
+    def _over(self, timer: asyncio.TimerHandle, future: asyncio.Future) -> None:
+        timer.cancel()
         self.pending -= 1
         if not future.cancelled():
             future.exception()  # taken here too, for a caller that has gone away
 
-    def _start(self, lane: _Lane) -> None:
-        """Run what waits in a lane; forget a lane where nothing does, so that a version can go."""
-        batch = lane.next_batch(self._max_batch_rows)
-        lane.busy = bool(batch)
-        if not batch:
-            del self._lanes[id(lane.model)]
-            return
-        rows = sum(len(waiting.table) for waiting in batch)
-        self._on_batch(lane.model, len(batch), rows, time.monotonic() - batch[0].since)
-        tables = [waiting.table for waiting in batch]
-        try:
-            running = asyncio.get_running_loop().run_in_executor(
-                self._pool, predict_together, lane.model, tables
+    def _too_late(self, future: asyncio.Future) -> None:
+        if not future.done():
+            future.set_exception(
+                Refused("timed_out", f"there was no answer within {self._request_seconds:g} seconds", None, 5)
             )
-        except RuntimeError:  # the pool is closed: the server is being stopped
-            for waiting in batch:
-                waiting.tell(_stopping())
-            self._start(lane)
+
+    def _advance(self, lane: Lane) -> None:
+        """Start what may start; forget a lane where nothing is left, so that a version can go."""
+        if lane.stuck >= self._workers:
+            for waiting in lane.drop_all():
+                waiting.tell(_stuck(lane))
             return
-        running.add_done_callback(lambda done: self._fan_out(lane, batch, done))
+        while lane.running < self._workers:
+            run = lane.next_run(self._max_batch_rows)
+            if run is None:
+                break
+            self._start(lane, run)
+        if not lane.running:
+            self._lanes.pop(id(lane.model), None)
 
-    def _fan_out(self, lane: _Lane, batch: list[_Waiting], done: asyncio.Future) -> None:
-        if done.cancelled():
-            outcomes: Sequence[Any] = [
-                Refused("overloaded", "the server is being stopped: try again", None, 1)
-            ]
-        else:
-            outcomes = [done.exception()] if done.exception() else done.result()
-        for i, waiting in enumerate(batch):
-            waiting.tell(outcomes[i] if len(outcomes) == len(batch) else outcomes[0])
-        self._start(lane)
-
-
-@dataclass
-class _Waiting:
-    table: Table
-    future: asyncio.Future
-    since: float = field(default_factory=time.monotonic)
-
-    def tell(self, outcome: Any) -> None:
-        if self.future.done():
-            return
-        if isinstance(outcome, BaseException):
-            self.future.set_exception(outcome)
-        else:
-            self.future.set_result(outcome)
-
-
-@dataclass
-class _Lane:
-    """The queue of one version of one model, which runs one batch at a time."""
-
-    model: ServedModel
-    waiting: deque[_Waiting] = field(default_factory=deque)
-    busy: bool = False
-
-    def next_batch(self, max_rows: int) -> list[_Waiting]:
-        batch: list[_Waiting] = []
-        rows = 0
-        while self.waiting and (not batch or rows + len(self.waiting[0].table) <= max_rows):
-            batch.append(self.waiting.popleft())
-            rows += len(batch[-1].table)
-        return batch
-
-
-def predict_together(model: ServedModel, tables: Sequence[Table]) -> list[Any]:
-    """Each table's predictions, or its Refused: all in one go, or each alone where that fails."""
-    if len(tables) > 1:
+    def _start(self, lane: Lane, run: Run) -> None:
+        loop = asyncio.get_running_loop()
         try:
-            return _parts(model.quick(stacked(tables)), [len(table) for table in tables])
-        except Exception:  # noqa: S110 - whose fault it is, the requests alone will show
-            pass
-    return [_alone(model, table) for table in tables]
+            if run.batch:
+                self._on_batch(lane.model, len(run.batch), run.rows, run.batch[0].queued)
+                tables = [waiting.table for waiting in run.batch]
+                done = loop.run_in_executor(
+                    self._pool, predict_together, lane.model, tables, run.batch[0].probabilities
+                )
+            else:
+                done = loop.run_in_executor(self._pool, run.call.work)
+        except RuntimeError:  # the pool is closed: the server is being stopped
+            for waiting in run.waiting:
+                waiting.tell(_stopping())
+            return
+        lane.started(run)
+        timer = loop.call_later(self._request_seconds, self._hangs, lane, run)
+        done.add_done_callback(partial(self._ended, lane, run, timer))
+
+    def _hangs(self, lane: Lane, run: Run) -> None:
+        lane.hangs(run)
+        self._advance(lane)
+
+    def _ended(self, lane: Lane, run: Run, timer: asyncio.TimerHandle, done: asyncio.Future) -> None:
+        timer.cancel()
+        lane.ended(run)
+        if done.cancelled():
+            outcomes: list[Any] = [_stopping()] * len(run.waiting)
+        else:
+            outcomes = outcomes_of(run, done)
+        for waiting, outcome in zip(run.waiting, outcomes, strict=True):
+            waiting.tell(outcome)
+        self._advance(lane)
 
 
 def _stopping() -> Refused:
     return Refused("overloaded", "the server is being stopped: try again", None, 1)
 
 
-def _alone(model: ServedModel, table: Table) -> Any:
-    try:
-        return model.predict(table)
-    except Exception as error:
-        return error
-
-
-def _parts(predictions: Any, sizes: Sequence[int]) -> list[Any]:
-    if not isinstance(predictions, list | np.ndarray) or len(predictions) != sum(sizes):
-        raise ValueError("not one prediction a row")
-    ends = np.cumsum(sizes).tolist()
-    return [predictions[end - size : end] for size, end in zip(sizes, ends, strict=True)]
-
-
-def _predict_and_write(form: Form, model: ServedModel, data: Any, params: Any) -> Answer:
-    return form.write(model, model.predict(data, params, form.strict))
+def _stuck(lane: Lane) -> Refused:
+    return Refused(
+        "model_stuck",
+        f"{lane.model.name} version {lane.model.version} does not come back from {lane.stuck} earlier calls:"
+        " its owner has to look at it",
+        None,
+        30,
+    )

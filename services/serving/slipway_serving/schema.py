@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
+from math import isfinite
 from operator import itemgetter
 from typing import Any
 
@@ -20,11 +22,11 @@ from mlflow.models.utils import _enforce_params_schema, _enforce_schema
 from mlflow.types.schema import ColSpec, DataType, ParamSchema, Schema
 from mlflow.utils.proto_json_utils import dataframe_from_parsed_json, parse_tf_serving_input
 
-from .columns import CONVERTERS, BadValue
+from .columns import CONVERTERS, BadValue, from_array
 from .errors import Refused, first_line
 from .table import Table
 
-_LARGEST = float(np.finfo(np.float64).max)
+_NUMBERS = frozenset({int, float})
 
 
 class Inputs:
@@ -75,6 +77,25 @@ class Inputs:
         except MlflowException as error:
             raise Refused("invalid_input", first_line(error), key) from None
         return self._enforced(data, key)
+
+    def from_object(self, value: dict[str, Any]) -> Any:
+        """One object that is the input as it stands: what language models are asked with."""
+        return self._enforced(value, "the body")
+
+    def from_arrays(self, columns: Mapping[str, np.ndarray | list], rows: int, field: str) -> Any:
+        """Columns whose values are typed already, of `rows` each."""
+        self.check_count(rows, field)
+        return self.from_frame(pd.DataFrame(dict(columns)), field)
+
+    def from_array_input(self, data: Any) -> Any:
+        """Arrays as they go into the model, one or several by name."""
+        for name, array in data.items() if isinstance(data, dict) else (("inputs", data),):
+            self.check_count(len(array), name)
+        return self._enforced(data, "inputs")
+
+    def among(self, names: Sequence[str]) -> Sequence[str]:
+        """Of these columns, those that are worth reading."""
+        return names
 
     def check_count(self, count: int, field: str = "inputs") -> None:
         """Refuse no rows at all and more rows than one request may have."""
@@ -132,6 +153,11 @@ class ColumnInputs(Inputs):
     def named(self) -> bool:
         return self._named
 
+    @property
+    def known(self) -> set[Any]:
+        """The columns, for looking one up."""
+        return self._known
+
     def from_frame(self, frame: pd.DataFrame, field: str) -> Table:
         self.check_count(len(frame), field)
         if list(frame.columns) == list(range(len(frame.columns))) and len(frame.columns) == len(self._names):
@@ -179,6 +205,17 @@ class ColumnInputs(Inputs):
             raise Refused("invalid_input", f"{key} is not a table ({first_line(error)})", key) from None
         return self.from_frame(frame, key)
 
+    def from_object(self, value: dict[str, Any]) -> Table:
+        return self._table_of_rows([value], "the body", strict=False)
+
+    def from_arrays(self, columns: Mapping[str, np.ndarray | list], rows: int, field: str) -> Table:
+        if not self._named and len(columns) == len(self._names):
+            columns = dict(zip(self._names, columns.values(), strict=True))
+        return self._from_columns(columns, rows, field)
+
+    def among(self, names: Sequence[str]) -> Sequence[str]:
+        return [name for name in names if name in self._known] if self._named else names
+
     def _typed_rows(self, rows: list) -> Table:
         return self._table_of_rows(rows, "inputs", strict=True)
 
@@ -186,7 +223,7 @@ class ColumnInputs(Inputs):
         """strict: a column the model does not know is an error (a typing mistake), not left out."""
         self.check_count(len(rows), field)
         if (values := self._whole_rows(rows, strict)) is not None:
-            if self._all_double and (matrix := _matrix(values)) is not None:
+            if self._all_double and (matrix := _matrix(values, len(self._names))) is not None:
                 return Table(self._names, matrix=matrix)
             return self._typed(dict(zip(self._names, zip(*values, strict=True), strict=True)), field)
         for i, row in enumerate(rows):
@@ -200,17 +237,14 @@ class ColumnInputs(Inputs):
 
     def _whole_rows(self, rows: list, strict: bool) -> list | None:
         """Each row's values in the order of the signature, None where a row is not just as it should be."""
-        width, kind, values = len(self._names), self._kind, self._values
-        exact = strict or not self._named
-        out = []
-        for row in rows:
-            if type(row) is not kind or (exact and len(row) != width):
-                return None
-            try:
-                out.append(values(row))
-            except KeyError:
-                return None
-        return out
+        if set(map(type, rows)) != {self._kind}:
+            return None
+        if (strict or not self._named) and set(map(len, rows)) != {len(self._names)}:
+            return None
+        try:
+            return list(map(self._values, rows))
+        except KeyError:
+            return None
 
     def _check_row(self, i: int, row: Any, field: str, strict: bool) -> None:
         if not self._named and isinstance(row, list) and len(row) == len(self._names):
@@ -224,7 +258,7 @@ class ColumnInputs(Inputs):
                 raise Refused("missing_column", self._missing_text(name, row), f"{field}[{i}].{name}")
         if strict and (unknown := sorted(row.keys() - self._known)):
             name = _short(unknown[0])
-            raise Refused("unknown_column", self._unknown_text(name), f"{field}[{i}].{name}")
+            raise Refused("unknown_column", self.unknown_text(name), f"{field}[{i}].{name}")
 
     def _from_columns(self, columns: Mapping[Any, Sequence[Any]], rows: int, field: str) -> Table:
         self.check_count(rows, field)
@@ -242,8 +276,12 @@ class ColumnInputs(Inputs):
             if name not in columns:
                 typed.append(None)
                 continue
+            values = columns[name]
             try:
-                typed.append(CONVERTERS[spec.type](columns[name], spec.required))
+                if isinstance(values, np.ndarray):
+                    typed.append(from_array(spec.type, values, spec.required))
+                else:
+                    typed.append(CONVERTERS[spec.type](values, spec.required))
             except BadValue as bad:
                 where = f"{field}[{bad.row}].{name}"
                 raise Refused(bad.code, f"{where} {bad.reason}", where) from None
@@ -260,7 +298,8 @@ class ColumnInputs(Inputs):
         hint = next((f"; {other!r} is not its name" for other in strangers if other.lower() in close), "")
         return f"the column {name!r} is missing{hint}; the model needs {', '.join(map(str, self._names))}"
 
-    def _unknown_text(self, name: str) -> str:
+    def unknown_text(self, name: str) -> str:
+        """What there is instead of a column that is not."""
         return f"the model has no column {name!r}; its columns are {', '.join(self._names)}"
 
 
@@ -315,14 +354,19 @@ def _getter(names: list[Any]) -> Callable[[Any], Any]:
     return itemgetter(*names)
 
 
-def _matrix(values: list) -> np.ndarray | None:
+def _matrix(values: list[tuple], width: int) -> np.ndarray | None:
     """Rows of finite numbers as float64, None where one is something else."""
-    for row in values:
-        for value in row:
-            kind = type(value)
-            if (kind is not float and kind is not int) or not -_LARGEST <= value <= _LARGEST:
-                return None
-    return np.array(values, dtype=np.float64)
+    flat = values[0] if len(values) == 1 else tuple(chain.from_iterable(values))
+    if not _NUMBERS.issuperset(map(type, flat)):
+        return None
+    try:
+        matrix = np.array(flat, dtype=np.float64)
+    except OverflowError:  # an integer that no float is as large as
+        return None
+    # Of one row the sum tells it sooner: it is finite where every part is, unless it is too large itself.
+    if (len(values) > 1 or not isfinite(sum(flat))) and not np.isfinite(matrix).all():
+        return None
+    return matrix.reshape(-1, width)
 
 
 def _short(name: str) -> str:

@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import pandas as pd
 from mlflow.types.schema import DataType
 
+from . import arrow
 from .errors import Refused, first_line
 from .schema import Inputs
 
+if TYPE_CHECKING:
+    from .model import ServedModel
+
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+_BARE_FORMS = ("messages", "prompt", "input")
+"""Of models that are asked as language models are: the body is the input, the answer has no `predictions`."""
+_PARQUET = "application/vnd.apache.parquet"
+
+
+@dataclass(slots=True)
+class Question:
+    """What is asked of a model: checked input, raw params, whether for probabilities; and in which form the
+    answer is to come. reply: what the protocol needs for it besides.
+    """
+
+    data: Any
+    params: Any = None
+    probabilities: bool = False
+    arrow: bool = False
+    unwrapped: bool = False
+    reply: Any = None
 
 
 def parse_json(body: bytes) -> Any:
@@ -26,28 +48,79 @@ def parse_json(body: bytes) -> Any:
         raise Refused("not_json", f"the body is not JSON: {error}{hint}") from None
 
 
-def parse_predict(body: bytes, inputs: Inputs) -> tuple[Any, Any]:
-    """The body of /predict -> (model input, raw params); raises Refused."""
+def parse_predict(body: bytes, content_type: str, model: ServedModel) -> Question:
+    """The body of /predict; raises Refused."""
+    inputs = model.inputs
+    if content_type.startswith(arrow.MEDIA):
+        return Question(arrow.read(body, inputs))
     document = _object(parse_json(body), 'such as {"inputs": [{...}]}')
     if "inputs" not in document:
         raise Refused("missing_field", 'the body must have "inputs": a list of rows', "inputs")
-    if unknown := next((key for key in document if key not in ("inputs", "params")), None):
-        raise Refused("unknown_field", f'the body has "inputs" and "params", not {unknown!r}', unknown)
-    return inputs.from_rows(document["inputs"]), document.get("params")
+    question = Question(inputs.from_rows(document["inputs"]))
+    if len(document) > 1:
+        unknown = next((key for key in document if key not in ("inputs", "params", "probabilities")), None)
+        if unknown is not None:
+            raise Refused(
+                "unknown_field",
+                f'the body has "inputs", "params" and "probabilities", not {unknown!r}',
+                unknown,
+            )
+        question.params = document.get("params")
+        question.probabilities = _truth(document.get("probabilities", False), "probabilities")
+    return question
 
 
-def parse_invocation(body: bytes, content_type: str, inputs: Inputs) -> tuple[Any, Any]:
-    """The body of /invocations -> (model input, raw params); raises Refused."""
-    media, charset = _media(content_type)
-    if charset not in ("utf-8", "utf8"):
-        raise Refused("unsupported_media_type", "only UTF-8 is read", "Content-Type")
+def parse_invocation(body: bytes, content_type: str, model: ServedModel) -> Question:
+    """The body of /invocations; raises Refused."""
+    media = _media(content_type)
+    inputs = model.inputs
+    if media in ("application/json", ""):
+        document = _object(parse_json(body), f"with one of {', '.join(FORMS)}")
+        if not any(form in document for form in FORMS) and any(form in document for form in _BARE_FORMS):
+            return _bare(document, model)
+        question = Question(*parse_invocation_document(document, inputs))
+        _take_probabilities(question, model)
+        return question
     if media == "text/csv":
-        return inputs.from_frame(_csv(body, inputs), "csv"), None
-    if media not in ("application/json", ""):
-        raise Refused(
-            "unsupported_media_type", f"send application/json or text/csv, not {media[:100]}", "Content-Type"
-        )
-    return parse_invocation_document(parse_json(body), inputs)
+        return Question(inputs.from_frame(_csv(body, inputs), "csv"))
+    if media == arrow.MEDIA:
+        return Question(arrow.read(body, inputs))
+    if media == _PARQUET:
+        return Question(arrow.read_parquet(body, inputs))
+    raise Refused(
+        "unsupported_media_type",
+        f"send application/json, text/csv, {arrow.MEDIA} or {_PARQUET}, not {media[:100]}",
+        "Content-Type",
+    )
+
+
+def _bare(document: dict[str, Any], model: ServedModel) -> Question:
+    """MLflow's form for language models: what the model has as params are params, all else is its input."""
+    schema = model.params_schema
+    known = {spec.name for spec in schema.params} if schema is not None else set()
+    data = {key: value for key, value in document.items() if key not in known}
+    params = {key: value for key, value in document.items() if key in known}
+    return Question(model.inputs.from_object(data), params or None, unwrapped=True)
+
+
+def _take_probabilities(question: Question, model: ServedModel) -> None:
+    """`probabilities` among the params is for us, unless the model has a parameter of that name."""
+    params = question.params
+    if isinstance(params, dict) and "probabilities" in params and not has_param(model, "probabilities"):
+        params = dict(params)
+        question.probabilities = _truth(params.pop("probabilities"), "params.probabilities")
+        question.params = params or None
+
+
+def has_param(model: ServedModel, name: str) -> bool:
+    schema = model.params_schema
+    return schema is not None and any(spec.name == name for spec in schema.params)
+
+
+def _truth(value: Any, field: str) -> bool:
+    if not isinstance(value, bool):
+        raise Refused("wrong_type", f"{field} must be true or false", field)
+    return value
 
 
 def parse_invocation_document(document: Any, inputs: Inputs) -> tuple[Any, Any]:
@@ -76,10 +149,20 @@ def _object(document: Any, hint: str) -> dict[str, Any]:
     return document
 
 
-def _media(content_type: str) -> tuple[str, str]:
-    media, *parameters = (part.strip().lower() for part in content_type.split(";"))
+def _media(content_type: str) -> str:
+    if content_type == "application/json":
+        return content_type
+    media, *parameters = (part.strip() for part in content_type.lower().split(";"))
     values = dict(part.partition("=")[::2] for part in parameters)
-    return media, values.get("charset", "utf-8").strip('"')
+    if values.pop("charset", "utf-8").strip('"') not in ("utf-8", "utf8"):
+        raise Refused("unsupported_media_type", "only UTF-8 is read", "Content-Type")
+    if values:
+        raise Refused(
+            "unsupported_media_type",
+            f"the content type has charset, not {next(iter(values))[:50]!r}",
+            "Content-Type",
+        )
+    return media
 
 
 def _csv(body: bytes, inputs: Inputs) -> pd.DataFrame:

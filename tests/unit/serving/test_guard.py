@@ -14,8 +14,10 @@ from slipway_serving.identity import application
 from slipway_serving.key_feed import FeedState
 from slipway_serving.metrics import Metrics
 from slipway_serving.observations import Observations
-from slipway_serving.registry import Target
+from slipway_serving.operations import general_paths
+from slipway_serving.registry import Entry
 from slipway_serving.runner import Runner
+from slipway_serving.shadow import Shadows
 from slipway_serving.shelf import Shelf
 from slipway_serving.visitors import Visitors
 from slipway_serving.watcher import Look
@@ -34,7 +36,10 @@ def key(text: str) -> dict[str, str]:
 
 
 class Keys:
-    def caller(self, text: str):
+    def known_caller(self, header: bytes):
+        return None
+
+    def caller(self, text: str, header: bytes):
         if text == "slipway_early":
             raise Refused("keys_unknown", "try again", None, 5)
         if text not in KEYS:
@@ -56,14 +61,18 @@ class Server:
     def __init__(self, root_path: str = "") -> None:
         shelf = Shelf()
         for name in ("red", "green"):
-            target = Target(name, "1", 0)
-            shelf.want(target)
+            entry = Entry(name, 0, {"production": "1"})
+            target = entry.target("production")
+            shelf.want(entry)
             shelf.place(
                 SimpleNamespace(
                     name=name,
                     version="1",
                     target=target,
                     signature=None,
+                    params_schema=None,
+                    probabilities=False,
+                    classes=None,
                     example_rows=None,
                     run_id=None,
                     flavor="sklearn",
@@ -85,6 +94,7 @@ class Server:
                 Observations(self.metrics, visitors),
                 Doors(Keys(), GATEWAY_SECRET, READER_TOKEN),
                 feed,
+                Shadows(lambda *told: None),
                 default_model="green",
             )
         )
@@ -119,18 +129,18 @@ def routes(app) -> list[tuple[str, str]]:
             "/swagger-ui.css" if not hasattr(route, "methods") else ""
         )
         found += [(method, path) for method in sorted(getattr(route, "methods", None) or {"GET"})]
-    return found
+    return found + [("POST", path.format(name="red", version="1", alias="production")) for path in general_paths()]
 
 
 def test_every_route_asks_who_it_is_but_for_those_that_say_how_it_is(server):
-    free = {"/health", "/ready", "/metrics"}
+    free = {"/health", "/ready", "/metrics", "/ping", "/v2/health/live", "/v2/health/ready"}
     asked = [(method, path) for method, path in routes(server.app) if path not in free]
-    assert len(asked) >= 11
+    assert len(asked) >= 26
     for method, path in [*asked, ("GET", "/nothing"), ("GET", "/health/"), ("POST", "/models/red/predict/")]:
         answer = server.ask(method, path)
         assert answer.status_code == 401, (method, path)
         assert answer.headers["www-authenticate"] == 'Bearer realm="slipway"'
-        assert method == "HEAD" or answer.json()["error"]["code"] == "no_credentials"
+        assert method == "HEAD" or "no_credentials" in answer.text
     for path in free:
         assert server.get(path).status_code == 200
         assert server.get(path, key("wrong")).status_code == 200

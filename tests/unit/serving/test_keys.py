@@ -192,10 +192,24 @@ def test_before_the_first_feed_nothing_is_allowed():
 def test_memory_is_bounded(keys):
     for number in range(20):
         keys.caller(key(jti=str(number)))
-    assert len(keys._checked) == 20
-    keys._checked = dict.fromkeys(map(str, range(10_000)))
-    assert keys.caller(key())
-    assert len(keys._checked) == 1
+    assert len(keys._known.keys) == 20
+    keys._known.keys.update(dict.fromkeys(map(str, range(10_000))))
+    keys._known.headers.update(dict.fromkeys(range(10_000)))
+    assert keys.caller(key(), b"Bearer")
+    assert len(keys._known.keys) == len(keys._known.headers) == 1
+
+
+def test_a_header_that_was_seen_is_known_until_its_key_is_not_good_any_more(keys):
+    text, header = key(jti="id-1"), b"Bearer the-header"
+    assert keys.known_caller(header) is None
+    assert keys.caller(text, header) is keys.known_caller(header)
+    keys.update(read_feed(feed({"id-1": NOW + 100})))
+    assert refused(keys, text) == "revoked_key"
+    with pytest.raises(Refused) as caught:
+        keys.known_caller(header)
+    assert caught.value.code == "revoked_key"
+    keys.update(read_feed(feed(kid="kid-2", private=FOREIGN)))
+    assert keys.known_caller(header) is None
 
 
 @pytest.mark.parametrize(

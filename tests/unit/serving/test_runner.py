@@ -10,7 +10,7 @@ import orjson
 import pytest
 from mlflow.models import ModelSignature
 from mlflow.types.schema import ColSpec, Schema
-from slipway_serving.answers import answer_predict
+from slipway_serving.answers import Request, answer_predict
 from slipway_serving.errors import Refused
 from slipway_serving.runner import Runner
 from slipway_serving.schema import compile_inputs
@@ -21,7 +21,8 @@ INPUTS = compile_inputs(ModelSignature(inputs=Schema([ColSpec("double", "x")])),
 class Doubling:
     """A model that doubles, refuses negative numbers, and remembers how it was asked."""
 
-    name, version, inputs = "doubling", "1", INPUTS
+    name, version, inputs, params_schema = "doubling", "1", INPUTS, None
+    runtime = SimpleNamespace(name="sklearn")
 
     def __init__(self, seconds=1.0, row_wise=True, takes=0.0):
         self.row_wise, self._seconds, self._takes = row_wise, seconds, takes
@@ -30,10 +31,10 @@ class Doubling:
     def cost(self, rows):
         return self._seconds
 
-    def quick(self, data):
+    def quick(self, data, probabilities=False):
         return self._double(data)
 
-    def predict(self, data, raw_params=None, strict=False):
+    def predict(self, data, raw_params=None, strict=False, probabilities=False):
         try:
             return self._double(data)
         except ValueError as error:
@@ -50,7 +51,7 @@ class Doubling:
 
 def ask(runner, model, *values):
     body = orjson.dumps({"inputs": [{"x": value} for value in values]})
-    return runner.run(answer_predict, model, body, "application/json")
+    return runner.answer(answer_predict, model, Request(body, "application/json"))
 
 
 def predictions(answer):
@@ -191,18 +192,18 @@ def test_other_work_runs_in_a_thread_and_raises_what_it_raises():
             raise KeyError(number)
         return SimpleNamespace(number=number, thread=threading.current_thread())
 
-    assert run(lambda runner: runner.run(work, 3)).thread is not threading.main_thread()
+    assert run(lambda runner: runner.aside(work, 3)).thread is not threading.main_thread()
     with pytest.raises(KeyError):
-        run(lambda runner: runner.run(work, -3))
+        run(lambda runner: runner.aside(work, -3))
 
 
 def test_wrong_params_are_refused_however_empty():
     class Real(Doubling):
-        def predict(self, data, raw_params=None, strict=False):
+        def predict(self, data, raw_params=None, strict=False, probabilities=False):
             assert raw_params == []
             raise Refused("wrong_type", "params must be an object", "params")
 
     body = b'{"inputs": [{"x": 1}], "params": []}'
     with pytest.raises(Refused) as caught:
-        run(lambda runner: runner.run(answer_predict, Real(seconds=1e-6), body, ""))
+        run(lambda runner: runner.answer(answer_predict, Real(seconds=1e-6), Request(body)))
     assert caught.value.field == "params"

@@ -1,5 +1,7 @@
 """Bodies into model inputs: the server's own form and every form of MLflow's protocol."""
 
+from types import SimpleNamespace
+
 import pandas as pd
 import pytest
 from mlflow.models import ModelSignature
@@ -9,7 +11,7 @@ from slipway_serving.schema import compile_inputs
 from slipway_serving.scoring import parse_invocation, parse_predict
 
 SCHEMA = Schema([ColSpec("double", "x"), ColSpec("string", "code"), ColSpec("boolean", "on")])
-INPUTS = compile_inputs(ModelSignature(inputs=SCHEMA), 100)
+MODEL = SimpleNamespace(inputs=compile_inputs(ModelSignature(inputs=SCHEMA), 100), params_schema=None)
 EXPECTED = pd.DataFrame({"x": [1.0, 2.5], "code": ["007", "b"], "on": [True, False]})
 
 
@@ -25,20 +27,20 @@ EXPECTED = pd.DataFrame({"x": [1.0, 2.5], "code": ["007", "b"], "on": [True, Fal
     ],
 )
 def test_every_json_form_gives_the_same_table(body):
-    data, params = parse_invocation(body.encode(), "application/json; charset=utf-8", INPUTS)
-    pd.testing.assert_frame_equal(data.frame(), EXPECTED, check_dtype=False)
-    assert params is None
+    question = parse_invocation(body.encode(), "application/json; charset=utf-8", MODEL)
+    pd.testing.assert_frame_equal(question.data.frame(), EXPECTED, check_dtype=False)
+    assert question.params is None
 
 
 def test_csv_gives_the_same_table_and_text_stays_text():
     body = b"code,on,x,more\n007,True,1,?\nb,False,2.5,?\n"
-    data, _ = parse_invocation(body, "text/csv", INPUTS)
+    data = parse_invocation(body, "text/csv", MODEL).data
     pd.testing.assert_frame_equal(data.frame(), EXPECTED, check_dtype=False)
 
 
 def test_the_cell_of_a_csv_that_is_wrong_is_the_one_that_is_named():
     with pytest.raises(Refused) as caught:
-        parse_invocation(b"x,code,on\n1,a,True\nabc,b,False\n", "text/csv", INPUTS)
+        parse_invocation(b"x,code,on\n1,a,True\nabc,b,False\n", "text/csv", MODEL)
     assert caught.value.field == "csv[1].x"
 
 
@@ -70,11 +72,11 @@ def test_the_cell_of_a_csv_that_is_wrong_is_the_one_that_is_named():
 )
 def test_a_wrong_body_is_refused_in_words(body, media, code):
     with pytest.raises(Refused) as caught:
-        parse_invocation(body, media, INPUTS)
+        parse_invocation(body, media, MODEL)
     assert caught.value.code == code
 
 
 def test_the_own_form_says_which_field_it_does_not_know():
     with pytest.raises(Refused) as caught:
-        parse_predict(b'{"inputs":[{"x":1,"code":"a","on":true}],"version":"3"}', INPUTS)
+        parse_predict(b'{"inputs":[{"x":1,"code":"a","on":true}],"version":"3"}', "", MODEL)
     assert (caught.value.code, caught.value.field) == ("unknown_field", "version")
