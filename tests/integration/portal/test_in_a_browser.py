@@ -80,7 +80,9 @@ def test_a_member_sees_who_they_are_and_the_state_follow_the_services(stack, vis
     expect(page.get_by_role("link", name="Log out")).to_be_visible()
     expect(page.get_by_role("link", name="Log in")).to_have_count(0)
     expect(page.get_by_role("link", name="Approve users")).to_be_hidden()
-    expect(page.get_by_role("link", name="red-blue")).to_have_attribute("href", "/mlflow/#/models/red-blue")
+    expect(page.get_by_role("link", name="red-blue")).to_have_attribute("href", "/serving/models/red-blue")
+    in_registry = page.get_by_role("link", name="In the registry")
+    expect(in_registry).to_have_attribute("href", "/mlflow/#/models/red-blue")
     expect(page.get_by_text("1\u202f234").first).to_be_visible()
 
     stack.upstreams["mlflow"].stop()

@@ -154,6 +154,7 @@ def test_a_models_name_is_text_and_never_markup(portal, watch):
     assert "<img src=x" not in html
     assert html.count("&lt;img src=x") >= 4
     assert 'href="/mlflow/#/models/%3Cimg%20src%3Dx' in html
+    assert 'href="/serving/models/%3Cimg%20src%3Dx' in html
 
 
 def test_nothing_in_production_and_not_knowing_are_told_apart(portal, watch):

@@ -104,7 +104,8 @@ function models(list) {
 function row(model) {
   const item = one("#model").content.firstElementChild.cloneNode(true);
   one("[data-name]", item).textContent = model.name;
-  one("[data-name]", item).href = `/mlflow/#/models/${encodeURIComponent(model.name)}`;
+  one("[data-name]", item).href = `/serving/models/${encodeURIComponent(model.name)}`;
+  one("[data-registry]", item).href = `/mlflow/#/models/${encodeURIComponent(model.name)}`;
   one("[data-version]", item).textContent = model.version;
   one("[data-runtime]", item).textContent = model.runtime || "–";
   one("[data-answered]", item).textContent = number(model.answered);

@@ -82,8 +82,8 @@ class ModelView:
             )
         if shadow["percent"] and "shadow" in aliases:
             words.append(
-                f"Version {aliases['shadow']['wanted']}, the shadow, gets copies of {shadow['percent']:g} % of"
-                " them; its answers are compared and returned to nobody."
+                f"Version {aliases['shadow']['wanted']}, the shadow, gets copies of {shadow['percent']:g} %"
+                " of them; its answers are compared and returned to nobody."
             )
         return words
 
