@@ -221,6 +221,7 @@ def serving(chosen: Settings, instance: Instance, port: Mapping[str, int]) -> Pa
             "SERVING_MAX_BODY_BYTES",
             "SERVING_MAX_ROWS",
             "SERVING_PREPARE_SECONDS",
+            "SERVING_START_SECONDS",
             "SERVING_ACCESS_LOG",
             "SERVING_LOG_SHARE",
             "SERVING_LOG_ROWS_PER_SECOND",

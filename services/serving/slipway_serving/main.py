@@ -32,6 +32,7 @@ from .runner import Runner
 from .settings import Misconfigured, Settings, read_settings
 from .shadow import Shadows
 from .shelf import Shelf
+from .starting import until_settled
 from .stopping import Server, Stopping
 from .visitors import Flusher, Visitors
 from .visitors_journal import Journals
@@ -98,6 +99,7 @@ def build(settings: Settings, stopping: Stopping) -> FastAPI:
             prediction_log.start()
         key_feed.start()
         watcher.start()
+        await until_settled(shelf, lambda: watcher.look, settings.start_seconds, stopping)
         log.info("started", extra={"registry": settings.mlflow_tracking_uri, "workers": settings.workers})
         yield
         # uvicorn comes here after the last answer: what was counted until now is still written.

@@ -56,6 +56,8 @@ class Settings(BaseSettings):
     flush_seconds: float = Field(default=5, gt=0)
     grace_seconds: int = Field(default=20, ge=1)
     """For what is under way when the server is stopped, after drain_seconds."""
+    start_seconds: float = Field(default=60, ge=0)
+    """At most, before it listens, for what the registry wants to be loaded: a gateway then finds it ready."""
     drain_seconds: float = Field(default=2, ge=0)
     """Between /ready that says no and the end of listening: gateways look in between."""
     keep_alive_seconds: int = Field(default=75, ge=1)
