@@ -17,6 +17,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
+from tests.e2e.served import Served
 from tests.support import browser
 from tests.support.installation import REPOSITORY, Embedded, Installation, Stack
 from tests.support.person import Person
@@ -137,6 +138,14 @@ def application(administrator: Person) -> Iterator[httpx.Client]:
     """An application with a key for every model."""
     with administrator.application("tests", "*") as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def served(platform: Platform, administrator: Person) -> Served:
+    """Small models in Production, and an application that asks for their predictions."""
+    served = Served(platform.url, administrator)
+    served.make_models()
+    return served
 
 
 @pytest.fixture(scope="session")
