@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import logging
 import os
+import select
 import socket
 import struct
 import sys
@@ -19,10 +20,9 @@ log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.1
 _CLOSE = (b"connection", b"close")
-_ACCEPT_SECONDS = 0.05
-"""For the event loop to take the connections that are there."""
-_SEND_SECONDS = 0.3
-"""For whoever has just connected to send what for."""
+_SETTLE_SECONDS = 0.05
+_SEND_SECONDS = (0.3, 3.0)
+"""At least and at most, for whoever has just connected to send a request: a busy machine takes its time."""
 
 # The kernel's own language: of what comes to the port, drop that which opens a connection. Byte 13 of a TCP
 # header has the flags, of which 2 is SYN.
@@ -78,13 +78,22 @@ class Server(uvicorn.Server):
         and uvicorn's end closes those whose request it has not read: no such connection must be left then.
         """
         await self._announce()
-        for server in self.servers:
-            for listener in server.sockets:
-                refuse_new_connections(listener.fileno())
-        await asyncio.sleep(_ACCEPT_SECONDS)
+        waiting = select.poll()
+        for listener in (one.fileno() for server in self.servers for one in server.sockets):
+            refuse_new_connections(listener)
+            waiting.register(listener, select.POLLIN)
+        await asyncio.sleep(_SETTLE_SECONDS)
+        while waiting.poll(0):
+            await asyncio.sleep(0)
         for server in self.servers:
             server.close()
-        await asyncio.sleep(_SEND_SECONDS)
+        at_least, at_most = (time.monotonic() + seconds for seconds in _SEND_SECONDS)
+        while time.monotonic() < at_least or (time.monotonic() < at_most and self._sends_still()):
+            await asyncio.sleep(_SETTLE_SECONDS)
+
+    def _sends_still(self) -> bool:
+        """Whether somebody has connected and not yet sent a request's head."""
+        return any(getattr(one, "cycle", None) is None for one in self.server_state.connections)
 
 
 def refuse_new_connections(listener: int) -> None:
