@@ -47,12 +47,13 @@ class Load:
         self,
         url: str,
         headers: dict[str, str],
-        body: Any,
+        body: bytes | dict[str, Any],
         clients: int = 8,
         pause: float = 0.02,
         patience: float = 60,
     ) -> None:
-        self.url, self.headers, self.body = url, headers, json.dumps(body).encode()
+        self.url, self.headers = url, headers
+        self.body = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.clients, self.pause, self.patience = clients, pause, patience
         self.answers: list[Answer] = []
         self._stop = threading.Event()
