@@ -220,6 +220,7 @@ def serving(chosen: Settings, instance: Instance, port: Mapping[str, int]) -> Pa
             "SERVING_POLL_SECONDS",
             "SERVING_MAX_BODY_BYTES",
             "SERVING_MAX_ROWS",
+            "SERVING_MAX_VERSIONS",
             "SERVING_PREPARE_SECONDS",
             "SERVING_START_SECONDS",
             "SERVING_ACCESS_LOG",

@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 
 import tenacity
 import uvicorn
@@ -23,10 +22,10 @@ from .keys import Keys
 from .limits import Limits
 from .logs import set_up_logging
 from .metrics import Metrics, Sources
-from .model import load_model
 from .observations import Observations
 from .prediction_files import destination_of
 from .prediction_log import PredictionLog
+from .preparing import Preparer
 from .registry import MlflowRegistry
 from .runner import Runner
 from .settings import Misconfigured, Settings, read_settings
@@ -38,6 +37,7 @@ from .visitors import Flusher, Visitors
 from .visitors_journal import Journals
 from .visitors_store import SqlStore
 from .watcher import Watcher
+from .workshop import Workshop
 
 log = logging.getLogger(__name__)
 
@@ -57,21 +57,17 @@ def build(settings: Settings, stopping: Stopping) -> FastAPI:
     keys = Keys()
     key_feed = KeyFeed(settings.keys_url, settings.cache_dir, keys, settings.keys_poll_seconds)
     doors = Doors(keys, settings.gateway_secret.get_secret_value(), settings.reader_token.get_secret_value())
+    registry = MlflowRegistry(settings.mlflow_tracking_uri, settings.mlflow_reader_token.get_secret_value())
+    preparer = Preparer(settings.prepare_seconds, settings.threads, settings.max_rows)
     watcher = Watcher(
-        registry=MlflowRegistry(
-            settings.mlflow_tracking_uri, settings.mlflow_reader_token.get_secret_value()
-        ),
+        registry=registry,
         cache=cache,
-        load=partial(
-            load_model,
-            max_rows=settings.max_rows,
-            prepare_seconds=settings.prepare_seconds,
-            threads=settings.threads,
-        ),
+        maker=Workshop(registry, cache, preparer, settings.max_rows, settings.threads),
         shelf=shelf,
         poll_seconds=settings.poll_seconds,
         wait=tenacity.wait_exponential(multiplier=settings.retry_seconds, max=settings.retry_max_seconds),
         on_failure=observations.load_failed,
+        max_versions=settings.max_versions,
     )
     flusher = Flusher(visitors, settings.flush_seconds)
     runner = Runner(

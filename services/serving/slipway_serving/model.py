@@ -8,30 +8,25 @@ cannot run.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import orjson
-import pandas as pd
 from mlflow.exceptions import MlflowException
 
-from .columns import is_missing
+from .environment import unmet
 from .errors import Refused, first_line
+from .examples import Unexpected, check_answer, draws_for, own_example
+from .plain import jsonable
 from .registry import Target
 from .runtimes import Loaded, Runtime, Unfit, sklearn_estimator
-from .runtimes.draws import ColumnDraws, Draws, TensorDraws
-from .runtimes.preparation import prepare
+from .runtimes.preparation import Prepared, blank_report, prepare
 from .runtimes.pyfunc import Pyfunc
+from .runtimes.trial import SIZES
 from .schema import ColumnInputs, Inputs, check_params, compile_inputs, jsonable_signature
-from .scoring import parse_invocation_document
-from .table import Table
+from .traffic import RUNTIME_TAG
 
 log = logging.getLogger(__name__)
-_EXAMPLE_ROWS = 2
-_SEED = 7
 _UNKNOWN = float("inf")
 
 
@@ -41,7 +36,8 @@ class ServedModel:
 
     preparation: what runtimes were tried, as `runtimes.preparation` reports it. row_wise: a row's prediction
     does not depend on the rows beside it, so requests may be run together. seconds: the runtime's, by number
-    of rows.
+    of rows. loaded: what its runtimes are made of, kept until the fastest is found; tags: the version's, as
+    the registry had them when it was loaded.
     """
 
     target: Target
@@ -57,6 +53,8 @@ class ServedModel:
     preparation: dict[str, Any] = field(default_factory=dict)
     row_wise: bool = False
     seconds: dict[int, float] = field(default_factory=dict)
+    loaded: Loaded | None = None
+    tags: dict[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -75,6 +73,11 @@ class ServedModel:
     def classes(self) -> list | None:
         """The labels that the columns of its probabilities stand for, where it has such."""
         return getattr(self.reference, "classes", None)
+
+    @property
+    def pin(self) -> str | None:
+        """The runtime that the version's tag names."""
+        return self.tags.get(RUNTIME_TAG) or None
 
     def cost(self, rows: int) -> float:
         """Seconds that predicting so many rows takes, as measured at load; infinite where it was not."""
@@ -149,57 +152,51 @@ class Unloadable(Exception):
     """A version cannot be served; the message says why."""
 
 
-def load_model(
+def first_load(
     folder: Path,
     target: Target,
     max_rows: int,
     *,
-    prepare_seconds: float = 30,
     threads: int = 1,
-    pin: str | None = None,
+    tags: dict[str, str] | None = None,
 ) -> ServedModel:
-    """Load a version from its files, try it on its own input example, find its fastest runtime.
+    """A version from its files, as MLflow runs it, once it has answered its own input example.
 
-    Raises Unloadable. prepare_seconds: the time limit for finding it, 0 for not looking; threads: what one
-    prediction may use; pin: the runtime that the version's tag `slipway.runtime` names.
+    Raises Unloadable, which names what its environment lacks. threads: what one prediction may use.
     """
     import mlflow.pyfunc
 
+    tags, lacking = tags or {}, unmet(folder)
     try:
         pyfunc = mlflow.pyfunc.load_model(str(folder))
     except Exception as error:
-        raise Unloadable(f"it does not load: {first_line(error)}") from error
+        raise Unloadable(_with_environment(f"it does not load: {first_line(error)}", lacking)) from error
     metadata = pyfunc.metadata
     inputs = compile_inputs(metadata.signature, max_rows)
     names = tuple(inputs.names) if isinstance(inputs, ColumnInputs) else None
     loaded = Loaded(pyfunc, sklearn_estimator(pyfunc), names, threads=threads)
+    reference = Pyfunc(loaded)
     try:
-        trial, rows = _own_example(metadata, folder, inputs)
+        trial, rows = own_example(metadata, folder, inputs)
         if trial is not None:
-            jsonable(Pyfunc(loaded).predict(*trial))
+            answer = reference.predict(*trial)
+            jsonable(answer)
+            check_answer(answer, metadata, tags)
+        elif lacking.missing:
+            raise Unloadable(f"{lacking} and it has no input example to try it on: log it with one")
     except Refused as error:
         raise Unloadable(f"its own input example does not fit its signature: {error.message}") from error
+    except Unexpected as error:
+        raise Unloadable(_with_environment(str(error), lacking)) from error
+    except Unloadable:
+        raise
     except Exception as error:
-        raise Unloadable(f"it does not answer its own input example: {first_line(error)}") from error
-    prepared = prepare(
-        loaded,
-        lambda: _draws(loaded, inputs, trial),
-        prepare_seconds,
-        "pyfunc" if prepare_seconds <= 0 else pin,
-    )
-    log.info(
-        "prepared",
-        extra={
-            "model": target.name,
-            "version": target.version,
-            "runtime": prepared.runtime.name,
-            "took": prepared.report["seconds"],
-        },
-    )
+        reason = f"it does not answer its own input example: {first_line(error)}"
+        raise Unloadable(_with_environment(reason, lacking)) from error
     return ServedModel(
         target=target,
-        runtime=prepared.runtime,
-        reference=prepared.reference,
+        runtime=reference,
+        reference=reference,
         inputs=inputs,
         params_schema=metadata.get_params_schema(),
         flavor=next((name for name in metadata.flavors if name != "python_function"), "python_function"),
@@ -207,84 +204,70 @@ def load_model(
         signature=jsonable_signature(metadata.signature),
         example_rows=rows,
         trial=trial,
-        preparation=prepared.report,
-        row_wise=prepared.row_wise,
-        seconds=prepared.seconds,
+        preparation={
+            **blank_report(tags.get(RUNTIME_TAG), None, "it is being prepared"),
+            "state": "running",
+            "environment": lacking.remarks,
+        },
+        loaded=loaded,
+        tags=dict(tags),
     )
 
 
-def _draws(loaded: Loaded, inputs: Inputs, trial: tuple[Any, Any] | None) -> Draws | None:
-    """What to compare runtimes on, None where inputs cannot be drawn."""
-    example = trial[0] if trial is not None else None
-    if isinstance(inputs, ColumnInputs):
-        table = example if isinstance(example, Table) else None
-        return ColumnDraws(inputs, table, loaded.estimator, _SEED)
-    if TensorDraws.can_draw(inputs):
-        array = example if isinstance(example, np.ndarray) else None
-        return TensorDraws(inputs, array, loaded.estimator, _SEED)
-    return None
+def with_runtime(model: ServedModel, prepared: Prepared) -> ServedModel:
+    """The same version with the runtime that a preparation found; raises nothing."""
+    environment = model.preparation.get("environment", [])
+    return replace(
+        model,
+        runtime=prepared.runtime,
+        reference=prepared.reference,
+        preparation={**prepared.report, "state": "done", "environment": environment},
+        row_wise=prepared.row_wise,
+        seconds=prepared.seconds,
+        loaded=None,
+    )
 
 
-def _own_example(metadata: Any, folder: Path, inputs: Inputs) -> tuple[tuple[Any, Any] | None, list | None]:
-    """The input example as (model input, params) to try the model on; its first rows for /predict."""
-    if not metadata.saved_input_example_info:
-        return None, None
-    example = metadata.load_input_example(str(folder))
-    params = metadata.load_input_example_params(str(folder))
-    rows = _rows(example)
-    serving = metadata.get_serving_input(str(folder))
-    if serving is None:
-        return (example, params), rows
-    data, raw_params = parse_invocation_document(orjson.loads(serving), inputs)
-    return (data, check_params(raw_params, metadata.get_params_schema(), strict=False)), rows
+def load_model(
+    folder: Path,
+    target: Target,
+    max_rows: int,
+    *,
+    prepare_seconds: float = 30,
+    threads: int = 1,
+    tags: dict[str, str] | None = None,
+) -> ServedModel:
+    """first_load and the whole preparation in this process; raises Unloadable.
 
-
-def _rows(example: Any) -> list | None:
-    if isinstance(example, pd.DataFrame):
-        records = example.head(_EXAMPLE_ROWS).to_dict(orient="records")
-        return [{str(key): _plain(value) for key, value in row.items()} for row in records]
-    if isinstance(example, np.ndarray):
-        return _plain(example[:_EXAMPLE_ROWS])
-    return example[:_EXAMPLE_ROWS] if isinstance(example, list) else None
-
-
-def jsonable(predictions: Any) -> Any:
-    """Predictions as orjson writes them: numeric arrays stay, a DataFrame becomes row objects, NaN null.
-
-    Raises TypeError for what JSON has no form for.
+    prepare_seconds: the time limit for finding the fastest runtime, 0 for not looking.
     """
-    if isinstance(predictions, np.ndarray) and predictions.ndim and predictions.dtype.kind in "biuf":
-        dtype = np.float64 if predictions.dtype.kind == "f" else predictions.dtype
-        return np.ascontiguousarray(predictions, dtype)
-    if isinstance(predictions, pd.DataFrame):
-        records = predictions.to_dict(orient="records")
-        return [{str(key): _plain(value) for key, value in row.items()} for row in records]
-    return _plain(predictions)
+    model = first_load(folder, target, max_rows, threads=threads, tags=tags)
+    loaded = model.loaded
+    return with_runtime(
+        model,
+        prepare(
+            loaded,
+            lambda: draws_for(loaded, model.inputs, model.trial),
+            prepare_seconds,
+            "pyfunc" if prepare_seconds <= 0 else model.pin,
+        ),
+    )
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, pd.Series | pd.Index | pd.api.extensions.ExtensionArray):
-        value = value.tolist()
-    elif hasattr(value, "toarray"):  # SciPy's sparse matrices
-        value = value.toarray()
-    if isinstance(value, np.ndarray):
-        if value.dtype.kind in "biufU":
-            return value.tolist()
-        value = value.tolist()
-        if all(type(item) is str for item in value):
-            return value
-    elif isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set):
-        return [_plain(item) for item in value]
-    if is_missing(value):
-        return None
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    if isinstance(value, str | bool | int | float):
-        return value
-    if hasattr(value, "isoformat"):
-        return value.isoformat()
-    raise TypeError(f"predictions of type {type(value).__name__} cannot be written as JSON")
+def warm_up(model: ServedModel) -> None:
+    """First calls are slow: make them, at the sizes that were measured, before callers do."""
+    draws = draws_for(Loaded(None), model.inputs, model.trial)
+    if draws is None:
+        return
+    for size in SIZES:
+        if model.seconds.get(size, 0) > 1:
+            break
+        for data in draws.ordinary(size, size):
+            try:
+                model.quick(data)
+            except Exception:  # noqa: S112 - what a runtime cannot answer, the reference does
+                continue
+
+
+def _with_environment(reason: str, lacking: Any) -> str:
+    return f"{reason} ({lacking})" if lacking.remarks else reason

@@ -63,6 +63,8 @@ class Settings(BaseSettings):
     keep_alive_seconds: int = Field(default=75, ge=1)
     """Longer than a gateway keeps an idle connection, so that it never sends into one that is being closed."""
 
+    max_versions: int = Field(default=5, ge=1)
+    """Of one model, loaded because aliases point at them; the one before Production comes on top."""
     prepare_seconds: float = Field(default=30, ge=0)
     """At most, for finding a version's fastest runtime; 0 for MLflow's own without a look."""
     threads: int = Field(default=1, ge=1)

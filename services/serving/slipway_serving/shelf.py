@@ -60,7 +60,7 @@ class Shelf:
                 target, named = entry.target(alias), slot.others.get(alias)
                 others[alias] = named if named and named.wanted == target else _moved(named, target)
             traffic = read_traffic(entry.aliases, entry.tags)
-            slot = replace(slot, others=others, traffic=traffic)
+            slot = replace(slot, others=others, traffic=traffic, tags=dict(entry.tags))
             self._slots[entry.name] = slot
             return slot
 

@@ -55,7 +55,9 @@ class Named:
 
 @dataclass(frozen=True)
 class Slot:
-    """A model. wanted, live, previous, failure: of Production, None where it has none; others: by alias."""
+    """A model. wanted, live, previous, failure: of Production, None where it has none; others: by alias;
+    tags: the registered model's.
+    """
 
     wanted: Target | None = None
     live: Placed | None = None
@@ -63,6 +65,7 @@ class Slot:
     failure: Failure | None = None
     others: Mapping[str, Named] = field(default_factory=dict)
     traffic: Traffic = field(default_factory=Traffic)
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def state(self) -> str:
@@ -119,6 +122,12 @@ class Slot:
         parts = [(self.wanted, self.failure)] if self.wanted else []
         parts += [(one.wanted, one.failure) for one in self.others.values()]
         return next((part for part in parts if part[0].version == version), None)
+
+    def answered(self, target: Target) -> bool:
+        """Whether it answers for every alias that wants it."""
+        parts = [(self.wanted, self.live), *((one.wanted, one.placed) for one in self.others.values())]
+        mine = [placed for wanted, placed in parts if wanted == target]
+        return all(placed is not None and placed.model.target == target for placed in mine)
 
     def with_others(self, change) -> Slot:
         """A copy in which `change` has been made to each alias but Production's."""

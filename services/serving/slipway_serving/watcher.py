@@ -1,6 +1,6 @@
 """Keeps the shelf in step with the registry: looks every few seconds, starts rollouts, minds the cache.
 
-Knows nothing of HTTP. The registry, the cache and the loading of a model are handed in.
+Knows nothing of HTTP. The registry, the cache and the making of a model are handed in.
 """
 
 from __future__ import annotations
@@ -11,15 +11,19 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from functools import partial
+from typing import Protocol
 
 import tenacity
 
-from .cache import Kept, KeptModel, ModelCache
+from .cache import ModelCache
+from .errors import first_line
+from .keeping import Keeper
 from .model import ServedModel
-from .registry import ALIAS, Entry, Registry, RegistryUnreachable, Target
+from .registry import Entry, Registry, RegistryUnreachable, Target
 from .rollout import Rollout
-from .shelf import Failure, Shelf, now_text
+from .shelf import Failure, Shelf, Slot, now_text
+from .traffic import RUNTIME_TAG
 
 log = logging.getLogger(__name__)
 
@@ -33,29 +37,42 @@ class Look:
     last_success: str | None = None
 
 
+class Maker(Protocol):
+    """Who makes models of versions: `workshop.Workshop`."""
+
+    def bring(self, target: Target, rank: int = 0) -> ServedModel: ...
+
+    def recall(self, target: Target, tags: dict[str, str]) -> ServedModel | None: ...
+
+    def prepare(self, model: ServedModel) -> ServedModel: ...
+
+    def close(self) -> None: ...
+
+
 class Watcher:
     def __init__(
         self,
         registry: Registry,
         cache: ModelCache,
-        load: Callable[[Path, Target], ServedModel],
+        maker: Maker,
         shelf: Shelf,
         poll_seconds: float = 2,
         wait: Callable[[tenacity.RetryCallState], float] | None = None,
         on_failure: Callable[[Target], None] = lambda target: None,
+        max_versions: int = 5,
     ):
-        """wait: the pause before a failed version is tried again; on_failure: told of each failed try."""
+        """wait: the pause before a failed version is tried again; on_failure: told of each failed try;
+        max_versions: that are loaded of one model, besides the one that was live before.
+        """
         self.look = Look()
-        self._registry = registry
-        self._cache = cache
-        self._load = load
-        self._shelf = shelf
+        self._registry, self._maker, self._shelf = registry, maker, shelf
+        self._keeper = Keeper(cache, shelf)
         self._poll_seconds = poll_seconds
         self._wait = wait or tenacity.wait_exponential(multiplier=5, max=300)
         self._on_failure = on_failure
-        self._rollouts: dict[str, Rollout] = {}
-        # One at a time: two big models loading at once would need the memory of both beside what is live.
-        self._loading = threading.Semaphore(1)
+        self._max_versions = max_versions
+        self._rollouts: dict[Target, Rollout] = {}
+        self._repinning: set[Target] = set()
         self._lock = threading.RLock()
         self._stop = threading.Event()
         self._ready = False
@@ -70,35 +87,31 @@ class Watcher:
         with self._lock:
             for rollout in self._rollouts.values():
                 rollout.cancel()
+        self._maker.close()
         self._thread.join(timeout)
 
     @property
     def ready(self) -> bool:
         """True once something came back from the cache, or all the first look found is live or failed."""
         if not self._ready:
-            settled = all(slot.live or slot.failure for slot in self._shelf.slots().values())
+            settled = all(slot.settled for slot in self._shelf.slots().values())
             self._ready = settled and self.look.last_success is not None
         return self._ready
 
     def restore(self) -> None:
         """Bring back from the cache what was live when the process ended; no registry is asked."""
-        kept = self._cache.recall()
-        for name, entry in kept.items():
-            model = self._from_cache(entry.live.target)
-            if model is not None:
-                self._shelf.want(Entry(name, entry.live.target.born, {ALIAS: entry.live.target.version}))
-                self._shelf.place(model, entry.live.since)
-                log.info("restored from the cache", extra={"model": name, "version": model.version})
-        self._ready = bool(self._shelf.slots())
-        for entry in kept.values():
-            if entry.previous is not None and (model := self._from_cache(entry.previous.target)):
-                self._shelf.keep_previous(model, entry.previous.since)
+        for ready in self._keeper.restore(self._maker.recall):
+            self._ready = ready
         _freeze()
+        for slot in self._shelf.slots().values():
+            for placed in slot.loaded.values():
+                self._improve_later(placed.model)
 
     def poll(self) -> None:
         """One look at the registry, and what follows from it."""
         try:
-            wanted = self._registry.models()
+            found = self._registry.models()
+            pins = self._registry.pins(RUNTIME_TAG)
         except RegistryUnreachable as error:
             if self.look.reachable is not False:
                 log.warning(
@@ -107,10 +120,15 @@ class Watcher:
             self.look = replace(self.look, reachable=False, error=str(error))
             return
         with self._lock:
-            for entry in wanted.values():
+            for entry in found.values():
                 self._follow(entry)
-            for name in self._shelf.slots().keys() - wanted.keys():
+            for name in self._shelf.slots().keys() - found.keys():
                 self._withdraw(name)
+            for target in [t for t in self._rollouts if t.name not in found]:
+                self._cancel(target)
+            if pins is not None:
+                self._follow_pins(pins)
+            self._write_down()
         if self.look.reachable is False:
             log.info("the registry answers again")
         self.look = Look(reachable=True, last_success=now_text())
@@ -129,83 +147,118 @@ class Watcher:
             self._stop.wait(self._poll_seconds)
 
     def _follow(self, entry: Entry) -> None:
-        slot, target = self._shelf.want(entry), entry.target(ALIAS)
-        if target is None:
-            return
-        running = self._rollouts.get(target.name)
-        if running is not None and running.target != target:
-            running.cancel()
-            del self._rollouts[target.name]
-            running = None
-        if slot.live is not None and slot.live.model.target == target:
-            return
-        if slot.previous is not None and slot.previous.model.target == target:
-            self._promote(slot.previous.model)
-        elif running is None:
-            rollout = Rollout(target, self._prepare, self._promote, self._note_failure, self._wait)
-            self._rollouts[target.name] = rollout
-            rollout.start()
+        slot = self._shelf.want(entry)
+        wanted = slot.wanted_targets
+        for target in [t for t in self._rollouts if t.name == entry.name and t not in wanted]:
+            self._cancel(target)
+        for rank, target in enumerate(wanted):
+            placed = slot.loaded.get(target)
+            if placed is not None:
+                if not slot.answered(target):
+                    self._promote(placed.model)
+            elif rank >= self._max_versions:
+                self._leave_out(target, slot)
+            elif target not in self._rollouts:
+                rollout = Rollout(
+                    target, partial(self._make, rank=rank), self._promote, self._note_failure, self._wait
+                )
+                self._rollouts[target] = rollout
+                rollout.start()
+
+    def _make(self, target: Target, rank: int) -> ServedModel:
+        """Where nothing answers yet, live as soon as it does; else once it is as fast as it can be."""
+        model = self._maker.bring(target, rank)
+        return self._maker.prepare(model) if self._replaces_something(target) else model
+
+    def _replaces_something(self, target: Target) -> bool:
+        slot = self._shelf.slot(target.name) or Slot()
+        if slot.wanted == target:
+            return slot.live is not None
+        return any(one.placed is not None for one in slot.others.values() if one.wanted == target)
+
+    def _cancel(self, target: Target) -> None:
+        self._rollouts.pop(target).cancel()
 
     def _withdraw(self, name: str) -> None:
-        rollout = self._rollouts.pop(name, None)
-        if rollout is not None:
-            rollout.cancel()
         self._shelf.remove(name)
-        log.info("no longer in Production, no longer served", extra={"model": name})
-        self._write_down()
+        log.info("no alias any more, no longer served", extra={"model": name})
 
-    def _prepare(self, target: Target) -> ServedModel:
-        with self._loading:
-            folder = self._cache.fetch(target, self._registry.download)
-            try:
-                return self._load(folder, target)
-            except Exception:
-                # Whether the version or only this copy is broken cannot be told: a fresh copy next time.
-                self._cache.drop(target)
-                raise
+    def _leave_out(self, target: Target, slot: Slot) -> None:
+        _, failure = slot.wants(target.version) or (target, None)
+        if failure is None:
+            reason = (
+                f"{self._max_versions} versions of it are loaded already (SERVING_MAX_VERSIONS):"
+                " take an alias away or raise that"
+            )
+            log.error("a version is not loaded", extra={**_named(target), "reason": reason})
+            self._shelf.fail(target, Failure(target.version, reason, 0, now_text()))
 
     def _promote(self, model: ServedModel) -> None:
         with self._lock:
             if not self._shelf.place(model):
                 return
-            self._rollouts.pop(model.name, None)
-            log.info("live", extra={"model": model.name, "version": model.version})
+            slot = self._shelf.slot(model.name)
+            live = slot is not None and slot.wanted == model.target
+            log.info("live" if live else "loaded for an alias", extra=_named(model.target))
+            if self._rollouts.pop(model.target, None) is None:
+                return  # it was in memory
             self._write_down()
         _freeze()
+        self._improve_later(model)
+
+    def _improve_later(self, model: ServedModel) -> None:
+        """Look for the fastest runtime of a version that is live already, unless that is known."""
+        if model.loaded is not None:
+            threading.Thread(
+                target=self._improve, args=(model,), name=f"improve-{model.name}", daemon=True
+            ).start()
+
+    def _improve(self, model: ServedModel) -> None:
+        try:
+            prepared = self._maker.prepare(model)
+        except Exception:
+            log.exception("a preparation failed", extra=_named(model.target))
+            return
+        with self._lock:
+            slot = self._shelf.slot(model.name)
+            placed = slot.loaded.get(model.target) if slot else None
+            if placed is None or placed.model is not model or self._stop.is_set():
+                return
+            self._shelf.place(prepared)
+        _freeze()
+
+    def _follow_pins(self, pins: dict[tuple[str, str], str]) -> None:
+        """A version whose pinned runtime has changed is loaded anew beside itself."""
+        for slot in self._shelf.slots().values():
+            for target, placed in slot.loaded.items():
+                pin = pins.get((target.name, target.version)) or None
+                if pin != placed.model.pin and target not in self._repinning:
+                    self._repinning.add(target)
+                    threading.Thread(
+                        target=self._repin, args=(target,), name=f"pin-{target.name}", daemon=True
+                    ).start()
+
+    def _repin(self, target: Target) -> None:
+        try:
+            model = self._maker.prepare(self._maker.bring(target))
+            self._shelf.place(model)
+            log.info("pinned anew", extra={**_named(target), "runtime": model.runtime.name})
+        except Exception as error:
+            log.error("a pin is not followed", extra={**_named(target), "reason": first_line(error)})
+        finally:
+            self._repinning.discard(target)
 
     def _note_failure(self, target: Target, reason: str, attempts: int, pause: float) -> None:
         next_try = (datetime.now(UTC) + timedelta(seconds=pause)).isoformat(timespec="seconds")
         self._shelf.fail(target, Failure(target.version, reason, attempts, next_try))
         self._on_failure(target)
 
-    def _from_cache(self, target: Target) -> ServedModel | None:
-        folder = self._cache.path(target)
-        if not folder.is_dir():
-            return None
-        try:
-            return self._load(folder, target)
-        except Exception as error:
-            log.warning(
-                "a cached version does not load",
-                extra={"model": target.name, "version": target.version, "reason": str(error)},
-            )
-            self._cache.drop(target)
-            return None
-
     def _write_down(self) -> None:
-        """The state file and the files on disk follow the shelf; a full disk must not stop serving."""
-        state: dict[str, KeptModel] = {}
-        keep = {rollout.target for rollout in self._rollouts.values()}
-        for name, slot in self._shelf.slots().items():
-            placed = [p for p in (slot.live, slot.previous) if p is not None]
-            keep.update(p.model.target for p in placed)
-            if slot.live is not None:
-                state[name] = KeptModel(*(Kept(p.model.target, p.since) for p in placed))
-        try:
-            self._cache.remember(state)
-            self._cache.prune(keep)
-        except OSError:
-            log.exception("the cache cannot be written")
+        self._keeper.write_down({*self._rollouts, *self._repinning})
+
+
+def _named(target: Target) -> dict[str, str]:
+    return {"model": target.name, "version": target.version}
 
 
 def _freeze() -> None:

@@ -21,8 +21,17 @@ class FakeRegistry:
         self.hold = threading.Event()
         self.hold.set()
 
-    def roll_out(self, name, version):
-        self.wanted[name] = Entry(name, 7, {"production": version})
+        self.version_tags = {}
+        self.version_pins = None
+
+    def roll_out(self, name, version, tags=(), **others):
+        self.wanted[name] = Entry(name, 7, {"production": version, **others}, dict(tags))
+
+    def tags(self, target):
+        return self.version_tags.get((target.name, target.version), {})
+
+    def pins(self, tag):
+        return self.version_pins
 
     def models(self):
         self.looks += 1
@@ -36,10 +45,44 @@ class FakeRegistry:
         (folder / "MLmodel").write_text("broken" if target.version in self.broken else "fine")
 
 
-def load(folder, target):
-    if (folder / "MLmodel").read_text() == "broken":
-        raise ValueError("it does not load: no such class")
-    return SimpleNamespace(target=target, name=target.name, version=target.version)
+class Maker:
+    """Fetches for real; its models are only names, prepared or not."""
+
+    def __init__(self, registry, cache):
+        self.registry, self.cache = registry, cache
+        self.prepared = []
+        self.hold = threading.Event()
+        self.hold.set()
+
+    def bring(self, target, rank=0):
+        folder = self.cache.fetch(target, self.registry.download)
+        if (folder / "MLmodel").read_text() == "broken":
+            self.cache.drop(target)
+            raise ValueError("it does not load: no such class")
+        return model(target, self.registry.tags(target))
+
+    def recall(self, target, tags):
+        return model(target, tags) if self.cache.sound(target) else None
+
+    def prepare(self, made):
+        assert self.hold.wait(5)
+        self.prepared.append(made.version)
+        return SimpleNamespace(**{**vars(made), "loaded": None, "runtime": "fast"})
+
+    def close(self):
+        pass
+
+
+def model(target, tags):
+    return SimpleNamespace(
+        target=target,
+        name=target.name,
+        version=target.version,
+        loaded="all of it",
+        runtime="slow",
+        tags=tags,
+        pin=tags.get("slipway.runtime"),
+    )
 
 
 class World:
@@ -50,14 +93,16 @@ class World:
         self.start()
 
     def start(self, wait=None):
-        self.shelf = Shelf()
+        self.shelf, cache = Shelf(), ModelCache(self.folder)
+        self.maker = Maker(self.registry, cache)
         self.watcher = Watcher(
             self.registry,
-            ModelCache(self.folder),
-            load,
+            cache,
+            self.maker,
             self.shelf,
             wait=wait or tenacity.wait_fixed(60),
             on_failure=self.failures.append,
+            max_versions=3,
         )
 
     def live(self, name="red-blue"):

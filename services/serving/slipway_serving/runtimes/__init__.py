@@ -7,7 +7,7 @@ reason, and a line in `CANDIDATES`. Whether it is right and fast enough is found
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 
@@ -41,7 +41,8 @@ class Loaded:
 
     estimator: scikit-learn's, where the model is one and answers with its `predict`.
     names: the signature's columns in their order; None where the input is not columns.
-    threads: what one prediction may use; seconds: the time left for converting.
+    threads: what one prediction may use; seconds: the time left for converting; converted: what runtimes made
+    of the model, by their names, which need not be made again.
     """
 
     pyfunc: Any
@@ -49,6 +50,7 @@ class Loaded:
     names: tuple[Any, ...] | None = None
     threads: int = 1
     seconds: float = 30
+    converted: dict[str, bytes] = field(default_factory=dict)
 
 
 def sklearn_estimator(pyfunc: Any) -> Any:

@@ -100,7 +100,9 @@ def offer(loaded: Loaded) -> Onnx:
     # Where the estimator computes in float64, so does ONNX; trees' probabilities are float32 there either
     # way.
     kinds = "float,double" if classifies and rounds_to_float32(model) else "double"
-    return Onnx(Native(front, model), _converted(model, kinds, loaded.seconds), loaded.threads)
+    if "onnx" not in loaded.converted:
+        loaded.converted["onnx"] = _converted(model, kinds, loaded.seconds)
+    return Onnx(Native(front, model), loaded.converted["onnx"], loaded.threads)
 
 
 def _converted(model: Any, kinds: str, seconds: float) -> bytes:

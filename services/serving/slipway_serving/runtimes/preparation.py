@@ -1,9 +1,8 @@
 """Finds the fastest runtime that answers as the native model does, once, when a version is loaded.
 
-Runs in the loading thread in small pieces, so that requests go on beside it; the one long piece, converting
-to ONNX, is a process of its own. The rule: of those that agree everywhere, the one with the smallest
-geometric mean of the times for 1 and for 64 rows; another than MLflow's own interface must be a tenth faster
-than it.
+Runs in small pieces; beside a process that serves, in one of its own (`prepare_child`). The rule: of those
+that agree everywhere, the one with the smallest geometric mean of the times for 1 and for 64 rows; another
+than MLflow's own interface must be a tenth faster than it.
 """
 
 from __future__ import annotations
@@ -17,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import first_line
-from ..table import Table, stacked
 from . import Loaded, Runtime, Unsuitable, agreement, native, neighbours, onnx, trees
 from .draws import Draws
 from .pyfunc import Pyfunc, offer_direct
+from .trial import Trial, rows_of, take
 
 log = logging.getLogger(__name__)
 
@@ -31,47 +30,14 @@ CANDIDATES = {
     "trees": trees.offer,
     "onnx": onnx.offer,
 }
-SIZES = (1, 64, 1024)
 RULE = "smallest geometric mean of the times for 1 and for 64 rows, and a tenth less than pyfunc's"
 _ROWS, _PIECE, _EDGES = 4096, 512, 64
 _REFERENCE_SHARE = 0.1  # of the time limit, for the native model's answers: a slow one is compared on fewer
-_REPEATS, _MEASURE_SECONDS = 5, 0.03
 _WORTH = 0.9
 
 
 class TimeUp(Exception):
     pass
-
-
-@dataclass
-class Trial:
-    """What is known of one candidate."""
-
-    name: str
-    runtime: Runtime | None = None
-    state: str = "kept"
-    reason: str | None = None
-    compared: int = 0
-    agreed: int = 0
-    handed_back: int = 0
-    seconds: dict[int, float] = field(default_factory=dict)
-
-    def drop(self, reason: str, state: str = "dropped") -> None:
-        self.state, self.reason = state, reason
-
-    def report(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "state": self.state,
-            "reason": self.reason,
-            "agreed": self.agreed,
-            "compared": self.compared,
-            "handed_back": self.handed_back,
-            "probabilities": bool(self.runtime and self.runtime.probabilities),
-            "microseconds_per_row": {
-                str(size): round(seconds / size * 1e6, 2) for size, seconds in self.seconds.items()
-            },
-        }
 
 
 @dataclass(frozen=True)
@@ -103,6 +69,21 @@ def prepare(
     return preparation.result()
 
 
+def blank_report(pin: str | None, error: str | None, why: str) -> dict[str, Any]:
+    """The report where nothing was tried; why: the reason, for each candidate."""
+    others = (Trial(name, state="not tried", reason=why) for name in CANDIDATES)
+    return {
+        "runtime": "pyfunc",
+        "pinned": pin,
+        "rule": RULE,
+        "tolerance": agreement.TOLERANCE,
+        "row_wise": False,
+        "seconds": 0.0,
+        "error": error,
+        "candidates": [trial.report() for trial in (Trial("pyfunc", state="chosen"), *others)],
+    }
+
+
 class _Preparation:
     def __init__(self, loaded: Loaded, limit: float, pin: str | None):
         self._loaded, self._limit, self._pin = loaded, limit, pin
@@ -125,7 +106,7 @@ class _Preparation:
         if not self._ask_reference(draws):
             return
         self._row_wise = self._is_row_wise()
-        self._measure(self._reference)
+        self._reference.measure(self._pieces, self._check_time)
         for name, offer in CANDIDATES.items():
             if self._pin in CANDIDATES and name != self._pin:
                 self._trials.append(Trial(name, state="not tried", reason=f"{self._pin} is pinned"))
@@ -154,12 +135,8 @@ class _Preparation:
 
     def _choose(self) -> Trial:
         fit = [trial for trial in self._trials if trial.state == "kept" and {1, 64} <= trial.seconds.keys()]
-        best = min(fit, key=_score, default=self._reference)
-        if (
-            best is not self._reference
-            and self._pin is None
-            and _score(best) > _score(self._reference) * _WORTH
-        ):
+        best = min(fit, key=lambda trial: trial.score, default=self._reference)
+        if best is not self._reference and self._pin is None and best.score > self._reference.score * _WORTH:
             return self._reference
         return best
 
@@ -204,10 +181,10 @@ class _Preparation:
         for i in range(16):
             if i > 1 and time.monotonic() - began > self._limit * _REFERENCE_SHARE / 2:
                 break
-            alone = self._reference_answer(_take(data, slice(i, i + 1)))
+            alone = self._reference_answer(take(data, slice(i, i + 1)))
             if isinstance(alone, Exception) or agreement.rows_of(alone) != 1:
                 return False
-            if not np.all(agreement.agreeing(_rows(answer, slice(i, i + 1)), alone)):
+            if not np.all(agreement.agreeing(rows_of(answer, slice(i, i + 1)), alone)):
                 return False
             self._check_time()
         return True
@@ -217,11 +194,11 @@ class _Preparation:
         left = self._limit - (time.monotonic() - self._began)
         try:
             trial.runtime = offer(replace(self._loaded, seconds=left))
-            self._compare(trial)
+            trial.compare(self._pieces, self._check_time)
             if trial.state == "kept":
-                self._compare_probabilities(trial)
+                trial.compare_probabilities(self._reference.runtime, self._pieces, self._check_time)  # type: ignore[arg-type]
             if trial.state == "kept":
-                self._measure(trial)
+                trial.measure(self._pieces, self._check_time)
         except Unsuitable as error:
             trial.drop(str(error), "unsuitable")
         except TimeUp:
@@ -231,90 +208,3 @@ class _Preparation:
         except Exception as error:
             trial.drop(first_line(error))
         return trial
-
-    def _compare(self, trial: Trial) -> None:
-        ordinary_back = 0
-        for data, answer in self._pieces:
-            self._check_time()
-            size = len(data)
-            try:
-                own = trial.runtime.predict(data)  # type: ignore[union-attr]
-            except Exception as error:
-                # Served so, the request would go to the reference: no wrong answer, but no use either.
-                trial.handed_back += size
-                ordinary_back += size if size > 1 else 0
-                trial.reason = trial.reason or first_line(error)
-                continue
-            trial.compared += size
-            if isinstance(answer, Exception):
-                trial.drop(f"it answers what the native model refuses ({first_line(answer)})")
-                return
-            same = agreement.agreeing(answer, own)
-            agreed = int(np.sum(same)) if isinstance(same, np.ndarray) else size * bool(same)
-            trial.agreed += agreed
-            if agreed < size:
-                trial.drop(f"{size - agreed} of {size} rows differ from the native model's")
-                return
-        if ordinary_back * 2 > sum(len(data) for data, _ in self._pieces if len(data) > 1):
-            trial.drop(f"it cannot run most inputs ({trial.reason})")
-        else:
-            trial.reason = None
-
-    def _compare_probabilities(self, trial: Trial) -> None:
-        if not (trial.runtime.probabilities and self._reference.runtime.probabilities):  # type: ignore[union-attr]
-            return
-        for data, answer in self._pieces[:2]:
-            if isinstance(answer, Exception):
-                continue
-            expected = self._reference.runtime.predict_proba(data)  # type: ignore[union-attr]
-            # A probability is a number between 0 and 1: what float32 rounds of it is not told apart.
-            own = trial.runtime.predict_proba(data)  # type: ignore[union-attr]
-            if np.shape(own) != np.shape(expected) or not np.allclose(own, expected, rtol=0, atol=1e-5):
-                trial.drop("its probabilities differ from the native model's")
-                return
-            self._check_time()
-
-    def _measure(self, trial: Trial) -> None:
-        usable = [
-            (data, answer)
-            for data, answer in self._pieces
-            if len(data) > 1 and not isinstance(answer, Exception)
-        ]
-        if not usable:
-            return
-        largest = _joined([data for data, _ in usable[: max(SIZES) // _PIECE]])
-        for size in SIZES:
-            if len(largest) < size or (size > 64 and trial.seconds.get(64, 0) > 1):
-                break
-            trial.seconds[size] = self._fastest(trial.runtime, _take(largest, slice(0, size)))
-
-    def _fastest(self, runtime: Any, data: Any) -> float:
-        """Of a few tries, as many as fit into a moment."""
-        best, began = float("inf"), time.perf_counter()
-        for _ in range(_REPEATS * 20):
-            self._check_time()
-            start = time.perf_counter()
-            runtime.predict(data)
-            end = time.perf_counter()
-            best = min(best, end - start)
-            if end - began > _MEASURE_SECONDS:
-                break
-        return best
-
-
-def _score(trial: Trial) -> float:
-    if not {1, 64} <= trial.seconds.keys():
-        return float("inf")
-    return (trial.seconds[1] * trial.seconds[64]) ** 0.5
-
-
-def _take(data: Any, rows: slice) -> Any:
-    return data.take(rows) if isinstance(data, Table) else data[rows]
-
-
-def _rows(answer: Any, rows: slice) -> Any:
-    return answer.iloc[rows] if hasattr(answer, "iloc") else answer[rows]
-
-
-def _joined(pieces: list[Any]) -> Any:
-    return stacked(pieces) if isinstance(pieces[0], Table) else np.concatenate(pieces)
