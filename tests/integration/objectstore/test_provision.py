@@ -6,7 +6,6 @@ MinIO's own code for both but cannot version a bucket; versioning is tried on Se
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -18,15 +17,9 @@ import botocore
 import httpx
 import pytest
 
+from tests.support.seaweedfs import KEYS, running_seaweedfs
+
 JOB = Path(__file__).parents[3] / "services/objectstore/provision.py"
-KEYS = {
-    "minio_root_user": "rootkey0123456789abc",
-    "minio_root_password": "root-secret-0123456789-0123456789",
-    "mlflow_s3_access_key_id": "mlflowkey0123456789a",
-    "mlflow_s3_secret_access_key": "mlflow-secret-0123456789-0123456789",
-    "predictions_s3_access_key_id": "predictionskey012345",
-    "predictions_s3_secret_access_key": "predictions-secret-0123456789-01234567",
-}
 BUCKETS = ("mlflow", "datasets", "backups", "predictions")
 
 
@@ -60,51 +53,9 @@ def client(endpoint: str, key: str, secret: str):
 
 
 @pytest.fixture
-def seaweedfs(processes, tmp_path, free_port, program, keys) -> Iterator[str]:
-    """SeaweedFS that knows both keys from its configuration; MLflow's opens one bucket."""
-    servers = ("s3", "master", "volume", "filer")
-    # Left alone, each server's gRPC port is its port plus 10,000, which may be past the last one.
-    ports = {option: str(free_port()) for name in servers for option in (f"{name}.port", f"{name}.port.grpc")}
-    actions = [f"{action}:mlflow" for action in ("Read", "Write", "List", "Tagging")]
-    put_only = {"Effect": "Allow", "Action": ["s3:PutObject"], "Resource": ["arn:aws:s3:::predictions/*"]}
-    policy = {"Version": "2012-10-17", "Statement": [put_only]}
-    identities = [
-        {"name": "root", "credentials": pair("minio_root_user", "minio_root_password"), "actions": ["Admin"]},
-        {
-            "name": "mlflow",
-            "credentials": pair("mlflow_s3_access_key_id", "mlflow_s3_secret_access_key"),
-            "actions": actions,
-        },
-        {
-            "name": "predictions",
-            "credentials": pair("predictions_s3_access_key_id", "predictions_s3_secret_access_key"),
-            "policyNames": ["put-only"],
-        },
-    ]
-    policies = [{"name": "put-only", "content": json.dumps(policy)}]
-    (tmp_path / "s3.json").write_text(json.dumps({"identities": identities, "policies": policies}))
-    (tmp_path / "weed").mkdir()
-    command = [
-        program("weed"),
-        "server",
-        f"-dir={tmp_path}/weed",
-        "-ip=127.0.0.1",
-        "-ip.bind=127.0.0.1",
-        "-filer",
-        "-s3",
-    ]
-    command += [f"-{option}={port}" for option, port in ports.items()]
-    command += [f"-s3.config={tmp_path}/s3.json", "-master.volumeSizeLimitMB=64", "-volume.max=20"]
-    command += ["-volume.preStopSeconds=0"]
-    process = processes.start("weed", command)
-    endpoint = f"http://127.0.0.1:{ports['s3.port']}"
-    processes.wait_for("weed", process, endpoint)
-    yield endpoint
-    process.kill()  # asked to stop, its filer waits for 15 seconds
-
-
-def pair(key: str, secret: str) -> list[dict[str, str]]:
-    return [{"accessKey": KEYS[key], "secretKey": KEYS[secret]}]
+def seaweedfs(processes, tmp_path, keys) -> Iterator[str]:
+    with running_seaweedfs(processes, tmp_path) as endpoint:
+        yield endpoint
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """How often each version answered is kept across restarts, and a database that is away costs nothing."""
 
+import signal
+
 import pytest
 
 from tests.support.postgres import running_postgres
@@ -20,15 +22,26 @@ def test_visitors_survive_a_restart_and_wrong_requests_are_none(registry, serve,
     registry.production(red_blue="2")
     helpers.eventually(lambda: server.get("/models/red-blue").json()["version"] == "2", what="the rollout")
     ask(server, 2)
-    expected = {"red-blue": {"total": 7, "versions": {"1": 5, "2": 2}}}
-    assert server.get("/visitors").json()["models"] == expected
+    told = server.get("/visitors").json()["models"]["red-blue"]
+    assert (told["total"], told["versions"]) == (7, {"1": 5, "2": 2})
+    assert told["callers"] == [{"kind": "person", "name": "ada", "total": 7, "versions": {"1": 5, "2": 2}}]
     server.stop()
     server.start()
     helpers.eventually(lambda: server.get("/ready").json()["database"]["reachable"], what="the first read")
     ask(server, 1)
     after = server.get("/visitors").json()
-    assert after["models"] == {"red-blue": {"total": 8, "versions": {"1": 5, "2": 3}}}
+    assert after["models"]["red-blue"]["versions"] == {"1": 5, "2": 3}
     assert after["total"] == 8
+
+
+def test_a_killed_server_has_lost_no_visit(registry, serve, helpers):
+    registry.production(red_blue="1")
+    server = serve(SERVING_FLUSH_SECONDS="600")
+    ask(server, 6)
+    server.stop(signal.SIGKILL)
+    server.start()
+    ask(server, 1)
+    assert server.get("/visitors").json()["total"] == 7
 
 
 @pytest.fixture
@@ -61,6 +74,34 @@ def test_with_postgres_away_predictions_go_on_and_every_one_is_counted_afterward
     server.start()
     helpers.eventually(lambda: server.get("/visitors").json()["total"] == 7, what="the stored total")
     assert "test-password" not in server.log.read_text()
+
+
+def test_replicas_that_come_and_go_are_counted_exactly_by_application_too(
+    registry, start_serving, tmp_path, helpers, postgres
+):
+    """Three processes on one database and one cache, one of them killed, one restarted."""
+    registry.production(red_blue="1")
+    folders = [tmp_path / str(i) for i in range(3)]
+    for folder in folders:
+        folder.mkdir()
+    shared = {
+        "SERVING_DATABASE_URL": f"postgresql+psycopg2://serving@127.0.0.1:{postgres.port}/postgres",
+        "SERVING_CACHE_DIR": str(tmp_path / "cache"),
+        "SERVING_PREPARE_SECONDS": "0",
+    }
+    servers = [start_serving(folder, **shared) for folder in folders]
+    for times, server in enumerate(servers, 1):
+        ask(server, times)
+    servers[2].stop(signal.SIGKILL)
+    servers[1].stop()
+    servers[1].start()
+    ask(servers[1], 10)
+    for server in servers[:2]:
+        helpers.eventually(lambda: server.get("/visitors").json()["total"] == 16, 20, "the total")  # noqa: B023
+    told = servers[0].get("/visitors").json()["models"]["red-blue"]
+    assert told["callers"] == [{"kind": "person", "name": "ada", "total": 16, "versions": {"1": 16}}]
+    for server in servers:
+        server.stop()
 
 
 def test_a_missing_secret_stops_the_server_with_one_sentence(serve, tmp_path):

@@ -90,3 +90,23 @@ def test_a_share_that_is_none_is_named(environment, said):
     environment(MLFLOW_TRACKING_URI="http://m", SERVING_DATABASE_URL="sqlite:///x", SERVING_ACCESS_LOG=said)
     with pytest.raises(Misconfigured, match="SERVING_ACCESS_LOG"):
         read_settings()
+
+
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        ({}, "SERVING_LOG_DESTINATION is missing"),
+        ({"SERVING_LOG_DESTINATION": "predictions"}, "SERVING_LOG_DESTINATION"),
+        ({"SERVING_LOG_DESTINATION": "s3://predictions"}, "predictions_s3_access_key_id"),
+        ({"SERVING_LOG_DESTINATION": "/log", "S3_ENDPOINT_URL": "minio:9000"}, "S3_ENDPOINT_URL"),
+    ],
+)
+def test_a_log_of_predictions_needs_a_place_and_for_a_bucket_a_key(environment, variables, named):
+    known = {"MLFLOW_TRACKING_URI": "http://m", "SERVING_DATABASE_URL": "sqlite:///x"}
+    secrets = environment(**known, SERVING_LOG_SHARE="0.1", **variables)
+    with pytest.raises(Misconfigured, match=named):
+        read_settings()
+    for name in ("predictions_s3_access_key_id", "predictions_s3_secret_access_key"):
+        (secrets / name).write_text("a-key")
+    environment(**known, SERVING_LOG_DESTINATION="s3://predictions/some/where", S3_ENDPOINT_URL="")
+    assert read_settings().log_secret.get_secret_value() == "a-key"
