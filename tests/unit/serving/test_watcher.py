@@ -109,10 +109,16 @@ class World:
         slot = self.shelf.slot(name)
         return slot.live.model.version if slot and slot.live else None
 
+    def versions(self, name="red-blue"):
+        """Those that answer for an alias."""
+        slot = self.shelf.slot(name)
+        placed = [slot.live, *(one.placed for one in slot.others.values())]
+        return [one.model.version for one in placed if one]
+
     def look(self, until=lambda: True):
         """Look once and wait for what follows."""
         self.watcher.poll()
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 20
         while not until():
             assert time.monotonic() < deadline, "what should follow from the look did not"
             time.sleep(0.005)
@@ -225,7 +231,116 @@ def test_only_live_and_previous_stay_on_disk(world):
     for version in ("1", "2", "3"):
         world.go_live(version)
     paths = [ModelCache(world.folder).path(Target("red-blue", v, 7)) for v in ("1", "2", "3")]
-    assert [path.exists() for path in paths] == [False, True, True]
+    world.look(lambda: [path.exists() for path in paths] == [False, True, True])
+
+
+def test_every_version_with_an_alias_is_loaded_and_each_fails_for_itself(world):
+    world.registry.broken.add("2")
+    world.registry.roll_out("red-blue", "1", canary="2", shadow="3")
+    world.look(lambda: world.failures and set(world.versions()) == {"1", "3"})
+    slot = world.shelf.slot("red-blue")
+    assert (slot.live.model.version, slot.others["shadow"].placed.model.version) == ("1", "3")
+    assert (slot.others["canary"].state, slot.state, slot.failure) == ("failed", "live", None)
+    assert "no such class" in slot.others["canary"].failure.reason
+    assert world.watcher.ready
+
+
+def test_an_alias_that_moves_to_what_is_loaded_moves_at_once_and_keeps_its_version_till_then(world):
+    world.registry.roll_out("red-blue", "1", canary="2")
+    world.look(lambda: set(world.versions()) == {"1", "2"})
+    world.registry.roll_out("red-blue", "2", canary="3")
+    world.registry.hold.clear()
+    world.watcher.poll()
+    slot = world.shelf.slot("red-blue")
+    assert (slot.live.model.version, slot.previous.model.version) == ("2", "1")
+    assert slot.others["canary"].placed.model.version == "2"
+    world.registry.hold.set()
+    world.look(lambda: world.shelf.slot("red-blue").others["canary"].placed.model.version == "3")
+    assert world.registry.downloads == ["1", "2", "3"]
+
+
+def test_no_more_versions_are_loaded_than_allowed_production_first(world):
+    world.registry.roll_out("red-blue", "9", a="1", b="2", c="3", canary="8")
+    world.look(lambda: set(world.versions()) == {"9", "8", "1"})
+    others = world.shelf.slot("red-blue").others
+    assert "SERVING_MAX_VERSIONS" in others["b"].failure.reason
+    assert "SERVING_MAX_VERSIONS" in others["c"].failure.reason
+    assert not {"2", "3"} & set(world.registry.downloads)
+    world.registry.roll_out("red-blue", "9", b="2", canary="8")
+    world.look(lambda: set(world.versions()) == {"9", "8", "2"})
+    assert world.shelf.slot("red-blue").others["b"].failure is None
+
+
+def test_a_model_without_production_is_served_under_its_aliases_and_comes_back_so(world):
+    world.registry.wanted["red-blue"] = Entry("red-blue", 7, {"blue": "4"})
+    world.look(lambda: world.versions() == ["4"])
+    assert world.shelf.choose("red-blue", alias="blue").model.version == "4"
+    with pytest.raises(Refused, match="no version of 'red-blue' is in Production"):
+        world.shelf.choose("red-blue")
+    world.watcher.poll()
+    world.registry.up = False
+    world.start()
+    world.watcher.restore()
+    assert world.shelf.choose("red-blue", alias="blue").model.version == "4"
+
+
+def test_a_restart_without_the_registry_keeps_the_canary_and_its_share(world):
+    world.registry.version_tags["red-blue", "2"] = {"slipway.runtime": "onnx"}
+    world.registry.roll_out("red-blue", "1", {"slipway.canary": "100"}, canary="2")
+    world.look(lambda: set(world.versions()) == {"1", "2"})
+    world.watcher.poll()
+    world.registry.up = False
+    world.start()
+    world.watcher.restore()
+    choice = world.shelf.choose("red-blue")
+    assert (choice.by, choice.model.version, choice.model.pin) == ("canary", "2", "onnx")
+
+
+def test_the_first_version_is_live_before_it_is_prepared_and_keeps_its_date(world):
+    world.maker.hold.clear()
+    world.go_live("1")
+    slot = world.shelf.slot("red-blue")
+    assert slot.live.model.runtime == "slow"
+    world.maker.hold.set()
+    world.look(lambda: world.shelf.slot("red-blue").live.model.runtime == "fast")
+    assert world.shelf.slot("red-blue").live.since == slot.live.since
+    assert world.maker.prepared == ["1"]
+
+
+def test_a_version_that_replaces_one_is_prepared_before_it_is_live(world):
+    world.go_live("1")
+    world.look(lambda: world.maker.prepared == ["1"])
+    world.maker.hold.clear()
+    world.registry.roll_out("red-blue", "2")
+    world.look(lambda: "2" in world.registry.downloads)
+    time.sleep(0.1)
+    assert world.live() == "1"
+    world.maker.hold.set()
+    world.look(lambda: world.live() == "2")
+    assert world.shelf.slot("red-blue").live.model.runtime == "fast"
+
+
+def test_a_pin_that_is_set_later_is_followed(world):
+    world.go_live("1")
+    world.look(lambda: world.shelf.slot("red-blue").live.model.runtime == "fast")
+    world.registry.version_tags["red-blue", "1"] = {"slipway.runtime": "onnx"}
+    world.registry.version_pins = {("red-blue", "1"): "onnx"}
+    world.look(lambda: world.shelf.slot("red-blue").live.model.pin == "onnx")
+    for _ in range(5):
+        world.watcher.poll()
+    assert world.maker.prepared == ["1", "1"]
+
+
+def test_a_full_disk_stops_nothing_and_is_made_good_when_there_is_room(world, monkeypatch):
+    world.go_live("1")
+    full = OSError(28, "No space left on device")
+    with monkeypatch.context() as patched:
+        patched.setattr(ModelCache, "remember", lambda cache, models: (_ for _ in ()).throw(full))
+        world.go_live("2")
+        world.watcher.poll()
+        assert world.live() == "2"
+    world.watcher.poll()
+    assert ModelCache(world.folder).recall()["red-blue"].live.target.version == "2"
 
 
 def test_a_registry_that_does_not_answer_changes_nothing_but_what_is_told_of_it(world):
