@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from . import documents, refusals
 from .describe import describe_model, describe_readiness
@@ -51,9 +53,19 @@ class Parts:
     stopping: Stopping = field(default_factory=Stopping)
 
 
-def create_app(parts: Parts, lifespan: Any = None) -> FastAPI:
+class Application(FastAPI):
+    """FastAPI's, with something in front of all its layers."""
+
+    def put_in_front(self, make: Callable[[ASGIApp], ASGIApp]) -> None:
+        self._front = make(super().__call__)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._front(scope, receive, send)
+
+
+def create_app(parts: Parts, lifespan: Any = None) -> Application:
     """The application, for any ASGI server."""
-    app = FastAPI(
+    app = Application(
         title="Slipway serving",
         description="Predictions from the models that are in Production.",
         docs_url=None,
@@ -72,7 +84,7 @@ def create_app(parts: Parts, lifespan: Any = None) -> FastAPI:
         refuse=refusal,
         note=parts.observations.refused,
     )
-    app.add_middleware(Hot, parts=parts)
+    app.put_in_front(lambda rest: Hot(rest, parts))
     return app
 
 
