@@ -50,18 +50,17 @@ class Access:
     def __init__(self, app: ASGIApp, share: float = 0, draw: Callable[[], float] = random.random) -> None:
         self._app, self._share, self._draw = app, share, draw
         # Told apart from another replica's, without asking the system for chance at each request.
-        self._prefix, self._numbers = secrets.token_hex(6), itertools.count(1)
+        self._prefix, self._numbers = secrets.token_hex(6).encode(), itertools.count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        sent = next((value for name, value in scope["headers"] if name == HEADER), None)
-        own = (
-            sent
-            if sent is not None and _SANE(sent)
-            else b"%s-%x" % (self._prefix.encode(), next(self._numbers))
-        )
+        own = b""
+        for name, value in scope["headers"]:
+            if name == HEADER and _SANE(value):
+                own = value
+        own = own or b"%s-%x" % (self._prefix, next(self._numbers))
         seen = Seen(own.decode())
         current.set(seen)
         began, status = time.perf_counter(), 0

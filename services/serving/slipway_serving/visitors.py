@@ -97,9 +97,9 @@ class Visitors:
         return {"models": models, "total": sum(counts.values()), "unsaved": unsaved}
 
     def report_for(self, caller: Caller) -> dict[str, Any]:
-        """What the caller may know: its own models, and other callers only if it is no application."""
+        """What the caller may know: its own models, and of other callers only if it is a person."""
         report = self.report(caller.may_use)
-        if caller.kind == "application":
+        if caller.kind != "person":
             for model in report["models"].values():
                 model["callers"] = [
                     one
