@@ -104,9 +104,11 @@ def of_predictions(name: str, predictions: Any) -> Tensor:
         return Tensor(name, "BYTES", (len(values),), values)
     if kinds == {bool}:
         return Tensor(name, "BOOL", (len(values),), values)
-    if kinds == {int} and all(-(2**63) <= value < 2**63 for value in values):
-        return Tensor(name, "INT64", (len(values),), values)
-    if kinds and kinds <= {int, float, type(None)}:
+    if kinds == {int}:
+        datatype = "INT64" if max(values) < 2**63 else "UINT64"
+        if np.iinfo(DATATYPES[datatype]).min <= min(values):
+            return Tensor(name, datatype, (len(values),), values)
+    elif kinds and kinds <= {int, float, type(None)}:
         return Tensor(name, "FP64", (len(values),), values)
     texts = [value if isinstance(value, str) else orjson.dumps(value).decode() for value in values]
     return Tensor(name, "BYTES", (len(values),), texts)

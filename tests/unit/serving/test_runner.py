@@ -207,3 +207,99 @@ def test_wrong_params_are_refused_however_empty():
     with pytest.raises(Refused) as caught:
         run(lambda runner: runner.answer(answer_predict, Real(seconds=1e-6), Request(body)))
     assert caught.value.field == "params"
+
+
+class Hanging(Doubling):
+    """Hangs on numbers over 100 until it is let go."""
+
+    def __init__(self):
+        super().__init__()
+        self.let_go = threading.Event()
+
+    def _double(self, data):
+        if (data.matrix() > 100).any():
+            self.let_go.wait(20)
+        return super()._double(data)
+
+
+async def outcome(awaitable):
+    try:
+        return predictions(await awaitable)
+    except Refused as error:
+        return error.code, error.retry_after
+
+
+def test_a_model_that_hangs_is_told_so_at_once_others_go_on_and_it_recovers():
+    hanging, other = Hanging(), Doubling()
+
+    async def scenario(runner):
+        first = await outcome(ask(runner, hanging, 101))
+        assert first == ("timed_out", 5)
+        assert runner.stuck() == {"doubling version 1": 1}
+        # The second of its threads goes on: what hangs is one bad input.
+        assert await outcome(ask(runner, hanging, 1)) == [2.0]
+        assert await outcome(ask(runner, hanging, 102)) == ("timed_out", 5)
+        began = time.monotonic()
+        assert await outcome(ask(runner, hanging, 1)) == ("model_stuck", 30)
+        assert await outcome(ask(runner, other, 4)) == [8.0]
+        assert time.monotonic() - began < 0.2
+        assert runner.stuck() == {"doubling version 1": 2}
+        assert runner.pending == 0
+        hanging.let_go.set()
+        while runner.stuck():
+            await asyncio.sleep(0.01)
+        assert await outcome(ask(runner, hanging, 3)) == [6.0]
+
+    run(scenario, request_seconds=0.3)
+
+
+def test_what_waits_behind_calls_that_hang_is_told_as_soon_as_all_of_them_do():
+    hanging = Hanging()
+
+    async def scenario(runner):
+        asked = [asyncio.ensure_future(outcome(ask(runner, hanging, 101)))]
+        await asyncio.sleep(0.2)
+        late = asyncio.ensure_future(outcome(ask(runner, hanging, 1)))
+        await asyncio.sleep(0.25)
+        assert late.done()
+        hanging.let_go.set()
+        assert await late == ("model_stuck", 30)
+        assert await asked[0] == ("timed_out", 5)
+        while runner.stuck():
+            await asyncio.sleep(0.01)
+
+    run(scenario, workers=1, request_seconds=0.4)
+
+
+def test_what_somebody_wrote_never_runs_in_the_event_loop_however_quick_it_is():
+    model = Doubling(seconds=1e-6)
+    model.runtime = SimpleNamespace(name="direct")
+    assert predictions(run(lambda runner: ask(runner, model, 1))) == [2.0]
+    assert threading.main_thread() not in model.threads
+
+
+def test_requests_for_probabilities_run_together_and_not_with_others():
+    class Both(Doubling):
+        classes = ["a", "b"]
+
+        def quick(self, data, probabilities=False):
+            values = self._double(data)
+            return np.stack([values, 1 - values], axis=1) if probabilities else values
+
+        def predict(self, data, raw_params=None, strict=False, probabilities=False):
+            return self.quick(data, probabilities)
+
+    model = Both(takes=0.02)
+
+    async def scenario(runner):
+        def for_probabilities(value):
+            body = orjson.dumps({"inputs": [{"x": value}], "probabilities": True})
+            return runner.answer(answer_predict, model, Request(body))
+
+        asked = [ask(runner, model, 0), *map(for_probabilities, range(3)), ask(runner, model, 5)]
+        return await asyncio.gather(*asked)
+
+    answers = [orjson.loads(answer.body) for answer in run(scenario)]
+    assert [answer["predictions"] for answer in answers] == [[0], [[0, 1]], [[2, -1]], [[4, -3]], [10]]
+    assert [answer.get("classes") for answer in answers] == [None, *[["a", "b"]] * 3, None]
+    assert model.sizes == [1, 3, 1]
