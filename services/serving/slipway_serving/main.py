@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import tenacity
 import uvicorn
@@ -84,6 +83,7 @@ def build(settings: Settings, stopping: Stopping) -> FastAPI:
             database_ok=lambda: visitors.store_error is None,
             pending=lambda: runner.pending,
             keys=lambda: key_feed.state,
+            stuck=runner.stuck,
             prediction_log=prediction_log,
         )
     )
@@ -161,7 +161,6 @@ def main() -> int:
         timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=settings.grace_seconds,
     )
-    Server(config, stopping, settings.drain_seconds).run()
-    logging.shutdown()
-    # A thread that hangs in a model would keep the process from its end.
-    os._exit(0)
+    with suppress(KeyboardInterrupt):
+        Server(config, stopping, settings.drain_seconds).run()
+    return 0

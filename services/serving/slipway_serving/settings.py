@@ -61,7 +61,7 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(default=2, ge=0)
     """Between /ready that says no and the end of listening: gateways look in between."""
     keep_alive_seconds: int = Field(default=75, ge=1)
-    """Longer than a gateway keeps an idle connection, so that it never sends into one that is being closed."""
+    """Longer than a gateway keeps an idle connection: it must not send into one that is being closed."""
 
     max_versions: int = Field(default=5, ge=1)
     """Of one model, loaded because aliases point at them; the one before Production comes on top."""
