@@ -214,18 +214,27 @@ def first_load(
     )
 
 
-def with_runtime(model: ServedModel, prepared: Prepared) -> ServedModel:
-    """The same version with the runtime that a preparation found; raises nothing."""
+def with_runtime(model: ServedModel, prepared: Prepared, last: bool = True) -> ServedModel:
+    """The same version with the runtime that a preparation found; last: no further one is to come."""
     environment = model.preparation.get("environment", [])
     return replace(
         model,
         runtime=prepared.runtime,
         reference=prepared.reference,
-        preparation={**prepared.report, "state": "done", "environment": environment},
+        preparation={
+            **prepared.report,
+            "state": "done" if last else "running",
+            "environment": environment,
+        },
         row_wise=prepared.row_wise,
         seconds=prepared.seconds,
-        loaded=None,
+        loaded=None if last else model.loaded,
     )
+
+
+def settled(model: ServedModel) -> ServedModel:
+    """The version as it is, with nothing more to be found out."""
+    return replace(model, preparation={**model.preparation, "state": "done"}, loaded=None)
 
 
 def load_model(

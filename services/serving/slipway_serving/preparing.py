@@ -23,9 +23,10 @@ from .manifest import OURS
 from .model import ServedModel, with_runtime
 from .runtimes import findings
 from .runtimes.findings import Finding
-from .runtimes.preparation import blank_report
+from .runtimes.preparation import blank_report, prepare
 
 log = logging.getLogger(__name__)
+_QUICK_SECONDS = 3.0
 _WRITING_SECONDS = 2.0  # beyond the time limit, for a child that is just writing down what it has
 
 
@@ -48,7 +49,10 @@ class Preparer:
         return model if finding is None else self._use(model, finding)
 
     def prepare(self, folder: Path, model: ServedModel) -> ServedModel:
-        """Look for the fastest runtime within the time limit; never fails."""
+        """Look for the fastest runtime within the time limit; never fails.
+
+        Where the look does not come to an end, a quick one has to do, and the version can be prepared again.
+        """
         if model.loaded is None:
             return model
         with self._one:
@@ -60,14 +64,14 @@ class Preparer:
                 finding = self._in_child(folder, model)
             except _Failed as error:
                 log.warning("a preparation failed", extra={**_named(model), "reason": str(error)})
-                return _unprepared(model, str(error))
+                return self.quick(model, str(error))
         try:
             findings.write(folder / OURS, finding, self._key(model))
         except OSError as error:
             log.warning("a preparation cannot be kept", extra={**_named(model), "reason": first_line(error)})
         prepared = self._use(model, finding)
         if prepared.loaded is not None:
-            return _unprepared(model, "in this process it answered otherwise")
+            return self.quick(model, "in this process it answered otherwise")
         log.info(
             "prepared",
             extra={
@@ -77,6 +81,22 @@ class Preparer:
             },
         )
         return prepared
+
+    def quick(self, model: ServedModel, why: str | None = None) -> ServedModel:
+        """A first look in this process, of a second or so; why: what kept the whole one from its end."""
+        loaded = model.loaded
+        if loaded is None:
+            return model
+        prepared = prepare(
+            loaded,
+            lambda: draws_for(loaded, model.inputs, model.trial),
+            min(self._seconds, _QUICK_SECONDS),
+            model.pin,
+            quick=True,
+        )
+        if why is not None:
+            prepared = replace(prepared, report={**prepared.report, "error": why})
+        return with_runtime(model, prepared, last=False)
 
     def close(self) -> None:
         """End what is being looked for."""

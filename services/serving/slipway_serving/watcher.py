@@ -19,7 +19,7 @@ import tenacity
 from .cache import ModelCache
 from .errors import first_line
 from .keeping import Keeper
-from .model import ServedModel
+from .model import ServedModel, settled
 from .registry import Entry, Registry, RegistryUnreachable, Target
 from .rollout import Rollout
 from .shelf import Failure, Shelf, Slot, now_text
@@ -43,6 +43,8 @@ class Maker(Protocol):
     def bring(self, target: Target, rank: int = 0) -> ServedModel: ...
 
     def recall(self, target: Target, tags: dict[str, str]) -> ServedModel | None: ...
+
+    def quick(self, model: ServedModel) -> ServedModel: ...
 
     def prepare(self, model: ServedModel) -> ServedModel: ...
 
@@ -168,7 +170,9 @@ class Watcher:
     def _make(self, target: Target, rank: int) -> ServedModel:
         """Where nothing answers yet, live as soon as it does; else once it is as fast as it can be."""
         model = self._maker.bring(target, rank)
-        return self._maker.prepare(model) if self._replaces_something(target) else model
+        if self._replaces_something(target):
+            return self._maker.prepare(model)
+        return self._maker.quick(model)
 
     def _replaces_something(self, target: Target) -> bool:
         slot = self._shelf.slot(target.name) or Slot()
@@ -215,7 +219,7 @@ class Watcher:
 
     def _improve(self, model: ServedModel) -> None:
         try:
-            prepared = self._maker.prepare(model)
+            prepared = settled(self._maker.prepare(model))
         except Exception:
             log.exception("a preparation failed", extra=_named(model.target))
             return

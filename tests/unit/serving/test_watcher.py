@@ -2,7 +2,7 @@
 
 import threading
 import time
-from types import SimpleNamespace
+from dataclasses import dataclass, field, replace
 
 import pytest
 import tenacity
@@ -59,30 +59,42 @@ class Maker:
         if (folder / "MLmodel").read_text() == "broken":
             self.cache.drop(target)
             raise ValueError("it does not load: no such class")
-        return model(target, self.registry.tags(target))
+        return Model(target, self.registry.tags(target))
 
     def recall(self, target, tags):
-        return model(target, tags) if self.cache.sound(target) else None
+        return Model(target, tags) if self.cache.sound(target) else None
 
     def prepare(self, made):
         assert self.hold.wait(5)
         self.prepared.append(made.version)
-        return SimpleNamespace(**{**vars(made), "loaded": None, "runtime": "fast"})
+        return replace(made, loaded=None, runtime="fast")
+
+    def quick(self, made):
+        return made
 
     def close(self):
         pass
 
 
-def model(target, tags):
-    return SimpleNamespace(
-        target=target,
-        name=target.name,
-        version=target.version,
-        loaded="all of it",
-        runtime="slow",
-        tags=tags,
-        pin=tags.get("slipway.runtime"),
-    )
+@dataclass(frozen=True)
+class Model:
+    target: Target
+    tags: dict
+    loaded: str | None = "all of it"
+    runtime: str = "slow"
+    preparation: dict = field(default_factory=dict)
+
+    @property
+    def name(self):
+        return self.target.name
+
+    @property
+    def version(self):
+        return self.target.version
+
+    @property
+    def pin(self):
+        return self.tags.get("slipway.runtime")
 
 
 class World:

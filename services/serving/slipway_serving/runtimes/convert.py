@@ -14,7 +14,7 @@ import numpy as np
 
 
 def main(source: str, target: str, kinds: str) -> int:
-    os.nice(10)
+    os.nice(max(0, 10 - os.getpriority(os.PRIO_PROCESS, 0)))
     with contextlib.suppress(OSError):
         # Short of memory, this process is what the system should end, not the one that serves.
         Path("/proc/self/oom_score_adj").write_text("1000")

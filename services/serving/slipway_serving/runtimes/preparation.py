@@ -32,6 +32,8 @@ CANDIDATES = {
 }
 RULE = "smallest geometric mean of the times for 1 and for 64 rows, and a tenth less than pyfunc's"
 _ROWS, _PIECE, _EDGES = 4096, 512, 64
+_QUICK_ROWS, _QUICK_PIECE = 512, 256
+_SLOW_TO_MAKE = ("onnx",)
 _REFERENCE_SHARE = 0.1  # of the time limit, for the native model's answers: a slow one is compared on fewer
 _WORTH = 0.9
 
@@ -55,10 +57,17 @@ class Prepared:
 
 
 def prepare(
-    loaded: Loaded, draw: Callable[[], Draws | None], limit: float = 30, pin: str | None = None
+    loaded: Loaded,
+    draw: Callable[[], Draws | None],
+    limit: float = 30,
+    pin: str | None = None,
+    quick: bool = False,
 ) -> Prepared:
-    """Never fails: what goes wrong ends with MLflow's own interface, and with the reason in the report."""
-    preparation = _Preparation(loaded, limit, pin)
+    """Never fails: what goes wrong ends with MLflow's own interface, and with the reason in the report.
+
+    quick: a first look, on fewer inputs and without what takes long to make.
+    """
+    preparation = _Preparation(loaded, limit, pin, quick)
     try:
         preparation.run(draw)
     except TimeUp:
@@ -85,8 +94,8 @@ def blank_report(pin: str | None, error: str | None, why: str) -> dict[str, Any]
 
 
 class _Preparation:
-    def __init__(self, loaded: Loaded, limit: float, pin: str | None):
-        self._loaded, self._limit, self._pin = loaded, limit, pin
+    def __init__(self, loaded: Loaded, limit: float, pin: str | None, quick: bool):
+        self._loaded, self._limit, self._pin, self._quick = loaded, limit, pin, quick
         self._began = time.monotonic()
         self._reference = Trial("pyfunc", Pyfunc(loaded))
         self._trials: list[Trial] = []
@@ -110,6 +119,8 @@ class _Preparation:
         for name, offer in CANDIDATES.items():
             if self._pin in CANDIDATES and name != self._pin:
                 self._trials.append(Trial(name, state="not tried", reason=f"{self._pin} is pinned"))
+            elif self._quick and name in _SLOW_TO_MAKE:
+                self._trials.append(Trial(name, state="not tried", reason="it takes long to make"))
             else:
                 self._trials.append(self._try(name, offer))
 
@@ -148,7 +159,8 @@ class _Preparation:
     def _ask_reference(self, draws: Draws) -> bool:
         """The native model's answers; False where it cannot be compared with anything."""
         began = time.monotonic()
-        for data in draws.ordinary(_ROWS, _PIECE):
+        rows, piece = (_QUICK_ROWS, _QUICK_PIECE) if self._quick else (_ROWS, _PIECE)
+        for data in draws.ordinary(rows, piece):
             if self._pieces and time.monotonic() - began > self._limit * _REFERENCE_SHARE:
                 break
             self._pieces.append((data, self._reference_answer(data)))
