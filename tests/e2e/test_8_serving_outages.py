@@ -5,7 +5,6 @@ and a model that hangs. Never a wrong answer, and back by itself.
 from __future__ import annotations
 
 import contextlib
-import json
 import socket
 import time
 from collections.abc import Iterator
@@ -28,7 +27,7 @@ OTHERS = ("mlflow", "postgres", "minio", "hub")
 SMALL_CACHE = """
 services:
   serving:
-    tmpfs: ["/tmp:mode=1777", "/var/cache/serving:size=24m,mode=1777"]
+    tmpfs: ["/tmp:mode=1777", "/var/cache/serving:size=24m,uid=1000,gid=1000,mode=0700"]
     volumes: !override ["secrets-serving:/run/secrets:ro"]
 """
 """The cache on a file system of its own that a test can fill."""
@@ -108,25 +107,28 @@ def test_a_request_that_eats_the_memory_ends_no_more_than_the_process_it_was_in(
 @pytest.fixture
 def small_cache(stack: Stack, served: Served, tmp_path: Path) -> Iterator[None]:
     (tmp_path / "small-cache.yaml").write_text(SMALL_CACHE)
-    with composed_of(stack, tmp_path / "small-cache.yaml"):
-        stack.compose("up", "--detach", "--no-deps", "--no-build", "serving")
-        assert served.becomes("1", BACK)
-        yield
-    stack.compose("up", "--detach", "--no-deps", "--no-build", "serving")
+    anew = ("up", "--detach", "--no-deps", "--no-build", "serving")
+    try:
+        with composed_of(stack, tmp_path / "small-cache.yaml"):
+            stack.compose(*anew)
+            assert served.becomes("1", BACK), stack.compose("logs", "--tail=20", "serving").stdout
+            yield
+    finally:
+        stack.compose(*anew)
 
 
 @contextlib.contextmanager
 def composed_of(stack: Stack, more: Path) -> Iterator[None]:
     """Compose reads one file more."""
-    files = json.loads(stack.compose("config", "--format", "json").stdout)  # fails early where it cannot
-    assert files["services"]
     before = stack.environment.get("COMPOSE_FILE")
     here = before or dotenv_value(stack, "COMPOSE_FILE") or "compose.yaml"
     stack.environment["COMPOSE_FILE"] = f"{here}:{more}"
-    yield
-    del stack.environment["COMPOSE_FILE"]
-    if before is not None:
-        stack.environment["COMPOSE_FILE"] = before
+    try:
+        yield
+    finally:
+        del stack.environment["COMPOSE_FILE"]
+        if before is not None:
+            stack.environment["COMPOSE_FILE"] = before
 
 
 def dotenv_value(stack: Stack, name: str) -> str | None:

@@ -6,6 +6,7 @@ Knows nothing of serving.
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -45,6 +46,10 @@ class Entry:
 
 class RegistryUnreachable(Exception):
     """The registry did not answer, or not with an answer; the message says how."""
+
+
+class NotDownloaded(Exception):
+    """A version's files are not all here; the first line of the message says why."""
 
 
 class Registry(Protocol):
@@ -110,9 +115,12 @@ class MlflowRegistry:
         """Pinned by version, so that an alias that moves meanwhile cannot mix two versions."""
         import mlflow.artifacts
 
-        mlflow.artifacts.download_artifacts(
-            artifact_uri=f"models:/{target.name}/{target.version}", dst_path=str(folder)
-        )
+        try:
+            mlflow.artifacts.download_artifacts(
+                artifact_uri=f"models:/{target.name}/{target.version}", dst_path=str(folder)
+            )
+        except Exception as error:
+            raise NotDownloaded(why_not_downloaded(str(error)) or _first_line(error)) from error
 
     def _pages(self, search, **more) -> list:
         found, token = [], None
@@ -129,6 +137,12 @@ class MlflowRegistry:
 
 def _ours(tags: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in tags.items() if key.startswith("slipway.")}
+
+
+def why_not_downloaded(said: str) -> str | None:
+    """Of all the lines that MLflow says, the first file's own; None where it names no file."""
+    match = re.search(r"##### File (.+) #####\n(.+)", said)
+    return f"{match[1]} could not be fetched: {match[2]}" if match else None
 
 
 def _first_line(error: Exception) -> str:
