@@ -17,6 +17,7 @@ import hashlib
 import json
 import os
 import platform
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -166,6 +167,8 @@ class Run:
     def _note_runtime(self, server: Server, name: str) -> None:
         prepared = self.ours.described(server.url, name)["preparation"]
         self.state.note(f"{name} is served by the runtime `{prepared['runtime']}`")
+        if prepared["error"]:
+            self.state.note(f"{name} was not wholly prepared: {prepared['error']}")
 
     def _profile(self, name: str) -> None:
         with self._servers(kind(name), [OURS]) as servers:
@@ -243,6 +246,8 @@ def fingerprint(code: Path) -> str:
 def main(arguments: list[str]) -> int:
     options = options_of(arguments)
     serving_load.program()
+    # Told to end, it stops its servers too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     FOLDER.mkdir(parents=True, exist_ok=True)
     processes = Processes(FOLDER)
     ours = Ours(FOLDER, processes, options.commit)

@@ -85,7 +85,9 @@ def offer(server: Server, kind: Kind, load: Load, seconds: int, folder: Path) ->
     for name, value in requests[0].headers.items():
         command += ["--header", f"{name}: {value}"]
     command += [server.url + requests[0].path, "--", str(bodies), *(["one"] if whole else [])]
+    before = processor_seconds(server.pid)
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    used = processor_seconds(server.pid) - before
     figures = json.loads(said.strip().splitlines()[-1])
     rate = figures["requests"] / (figures["microseconds"] / 1e6)
     return {
@@ -93,8 +95,17 @@ def offer(server: Server, kind: Kind, load: Load, seconds: int, folder: Path) ->
         "rows_per_second": rate * load.rows,
         "p50": figures["p50"] / 1000,
         "p99": figures["p99"] / 1000,
+        # What it costs, which a busy machine does not change as it does the rest.
+        "processor_us": used / max(figures["requests"], 1) * 1e6,
         "wrong": figures["refused"] + figures["broken"],
     }
+
+
+def processor_seconds(pid: int) -> float:
+    """Of a server's processes so far."""
+    process = psutil.Process(pid)
+    times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
+    return sum(one.user + one.system for one in times)
 
 
 def memory(pid: int, but: Callable[[psutil.Process], bool] = lambda process: False) -> float:

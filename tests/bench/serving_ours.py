@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -70,9 +71,7 @@ class Ours:
                 self.client.set_registered_model_alias(model.name, "production", version)
             elif "production" in model.aliases:
                 self.client.delete_registered_model_alias(model.name, "production")
-        port, home = free_port(), self.folder / "serving"
-        shutil.rmtree(home, ignore_errors=True)
-        home.mkdir()
+        port, home = free_port(), Path(tempfile.mkdtemp(prefix="serving-", dir=self.folder))
         environment = {
             **THREADS,
             "PYTHONPATH": str(self.code),
@@ -108,7 +107,11 @@ class Ours:
             asked = {"Content-Type": ARROW, "Accept": ARROW, **authorized}
             return Request(path, sink.getvalue().to_pybytes(), asked)
 
-        return Server(url, process.pid, request, _answers, lambda: self.processes.stop(process), arrow=arrow)
+        def stop() -> None:
+            self.processes.stop(process)
+            shutil.rmtree(home, ignore_errors=True)
+
+        return Server(url, process.pid, request, _answers, stop, arrow=arrow)
 
     def described(self, url: str, name: str) -> dict[str, Any]:
         """What serving says of a model."""
@@ -116,14 +119,12 @@ class Ours:
         return httpx.get(f"{url}/models/{name}", headers=headers, timeout=30).json()
 
     def _until_prepared(self, url: str, names: list[str]) -> None:
-        """A version may answer before its fastest runtime is found: what is measured is what stays."""
-        deadline = time.monotonic() + 240
-        while time.monotonic() < deadline:
-            known = [self.described(url, name) for name in names]
-            if all(one.get("preparation", {}).get("candidates") for one in known):
-                return
+        """A version answers before its fastest runtime is found: what is measured is what stays."""
+        deadline = time.monotonic() + 300
+        while any(self.described(url, name)["preparation"]["state"] != "done" for name in names):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"not prepared within 300 s: {self.described(url, names[0])}")
             time.sleep(0.5)
-        raise TimeoutError(f"not prepared within 240 s: {json.dumps(known)[:2000]}")
 
     def _start_registry(self) -> None:
         home, port = self.folder / "registry", free_port()

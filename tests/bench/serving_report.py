@@ -123,6 +123,7 @@ def report(samples: Samples, memory: dict[str, float], notes: list[str]) -> str:
             f"| {peer} | " + " | ".join(_cell(figures, kind, load, peer) for load in loads) + " |"
             for peer in peers
         ]
+    lines += ["", *_costs(figures, kinds, loads, peers)]
     if memory:
         lines += ["", "| memory (PSS) | MB |", "| --- | --- |"]
         lines += [f"| {name} | {size:.0f} |" for name, size in memory.items()]
@@ -144,6 +145,18 @@ def _ratios(figures: Figures, kinds: list[str], loads: list[str]) -> list[str]:
             if base is not None or times is not None:
                 named = f"{_times(times)} ({best})" if best else ""
                 lines.append(f"| {kind} | {load} | {_times(base)} | {named} | {_times(noop)} |")
+    return lines
+
+
+def _costs(figures: Figures, kinds: list[str], loads: list[str], peers: list[str]) -> list[str]:
+    load = next((load for load in ("1 row, c16", *loads) if load in loads), None)
+    if load is None:
+        return []
+    lines = [f"| microseconds of processor a request, {load} | " + " | ".join(kinds) + " |"]
+    lines.append("| --- |" + " --- |" * len(kinds))
+    for peer in peers:
+        costs = [figures.median(kind, load, peer, "processor_us") for kind in kinds]
+        lines.append(f"| {peer} | " + " | ".join("" if one is None else f"{one:.0f}" for one in costs) + " |")
     return lines
 
 
