@@ -129,7 +129,8 @@ def routes(app) -> list[tuple[str, str]]:
             "/swagger-ui.css" if not hasattr(route, "methods") else ""
         )
         found += [(method, path) for method in sorted(getattr(route, "methods", None) or {"GET"})]
-    return found + [("POST", path.format(name="red", version="1", alias="production")) for path in general_paths()]
+    hot = [path.format(name="red", version="1", alias="production") for path in general_paths()]
+    return [*found, *(("POST", path) for path in hot)]
 
 
 def test_every_route_asks_who_it_is_but_for_those_that_say_how_it_is(server):

@@ -280,7 +280,7 @@ def test_what_somebody_wrote_never_runs_in_the_event_loop_however_quick_it_is():
 
 def test_requests_for_probabilities_run_together_and_not_with_others():
     class Both(Doubling):
-        classes = ["a", "b"]
+        classes = ("a", "b")
 
         def quick(self, data, probabilities=False):
             values = self._double(data)
