@@ -6,6 +6,7 @@ or the version's tag `slipway.expected`, it must be these.
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from .traffic import EXPECTED_TAG
 
 _EXAMPLE_ROWS = 2
 _SEED = 7
+_DRAWN_ROWS = 10_000
 _NUMBERS = (DataType.double, DataType.float, DataType.long, DataType.integer)
 
 
@@ -70,6 +72,8 @@ def check_answer(answer: Any, metadata: Any, tags: dict[str, str]) -> None:
 def draws_for(loaded: Loaded, inputs: Inputs, trial: tuple[Any, Any] | None) -> Draws | None:
     """What to compare runtimes on, None where inputs cannot be drawn."""
     example = trial[0] if trial is not None else None
+    inputs = copy.copy(inputs)
+    inputs.max_rows = _DRAWN_ROWS  # however few rows a caller may send
     if isinstance(inputs, ColumnInputs):
         table = example if isinstance(example, Table) else None
         return ColumnDraws(inputs, table, loaded.estimator, _SEED)

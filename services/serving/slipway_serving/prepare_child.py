@@ -43,8 +43,9 @@ def main() -> int:
     prepared = prepare(
         loaded,
         lambda: draws_for(loaded, model.inputs, model.trial),
-        max(task["deadline"] - time.time(), 0),
+        task["seconds"],
         pin,
+        clock=time.process_time,
     )
     key = findings.fingerprint(pin, task["threads"])
     findings.write(Path(task["out"]), findings.found(prepared, loaded.converted), key)

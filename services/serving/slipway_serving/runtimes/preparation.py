@@ -62,12 +62,13 @@ def prepare(
     limit: float = 30,
     pin: str | None = None,
     quick: bool = False,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Prepared:
     """Never fails: what goes wrong ends with MLflow's own interface, and with the reason in the report.
 
-    quick: a first look, on fewer inputs and without what takes long to make.
+    limit: seconds, by `clock`; quick: a first look, on fewer inputs and without what takes long to make.
     """
-    preparation = _Preparation(loaded, limit, pin, quick)
+    preparation = _Preparation(loaded, limit, pin, quick, clock)
     try:
         preparation.run(draw)
     except TimeUp:
@@ -94,9 +95,11 @@ def blank_report(pin: str | None, error: str | None, why: str) -> dict[str, Any]
 
 
 class _Preparation:
-    def __init__(self, loaded: Loaded, limit: float, pin: str | None, quick: bool):
-        self._loaded, self._limit, self._pin, self._quick = loaded, limit, pin, quick
-        self._began = time.monotonic()
+    def __init__(
+        self, loaded: Loaded, limit: float, pin: str | None, quick: bool, clock: Callable[[], float]
+    ):
+        self._loaded, self._limit, self._pin, self._quick, self._clock = loaded, limit, pin, quick, clock
+        self._began = self._clock()
         self._reference = Trial("pyfunc", Pyfunc(loaded))
         self._trials: list[Trial] = []
         self._pieces: list[tuple[Any, Any]] = []
@@ -137,7 +140,7 @@ class _Preparation:
             "rule": RULE,
             "tolerance": agreement.TOLERANCE,
             "row_wise": self._row_wise,
-            "seconds": round(time.monotonic() - self._began, 2),
+            "seconds": round(self._clock() - self._began, 2),
             "error": self.error,
             "candidates": [trial.report() for trial in (self._reference, *self._trials)],
         }
@@ -153,15 +156,15 @@ class _Preparation:
 
     def _check_time(self) -> None:
         time.sleep(0)  # whoever waits for Python's lock may have it
-        if time.monotonic() - self._began > self._limit:
+        if self._clock() - self._began > self._limit:
             raise TimeUp
 
     def _ask_reference(self, draws: Draws) -> bool:
         """The native model's answers; False where it cannot be compared with anything."""
-        began = time.monotonic()
+        began = self._clock()
         rows, piece = (_QUICK_ROWS, _QUICK_PIECE) if self._quick else (_ROWS, _PIECE)
         for data in draws.ordinary(rows, piece):
-            if self._pieces and time.monotonic() - began > self._limit * _REFERENCE_SHARE:
+            if self._pieces and self._clock() - began > self._limit * _REFERENCE_SHARE:
                 break
             self._pieces.append((data, self._reference_answer(data)))
             self._check_time()
@@ -173,7 +176,7 @@ class _Preparation:
             self.error = "asked the same twice it answers differently: there is nothing to compare with"
             return False
         for data in draws.edges(_EDGES):
-            if time.monotonic() - began > 2 * self._limit * _REFERENCE_SHARE:
+            if self._clock() - began > 2 * self._limit * _REFERENCE_SHARE:
                 break
             self._pieces.append((data, self._reference_answer(data)))
             self._check_time()
@@ -186,12 +189,12 @@ class _Preparation:
             return error
 
     def _is_row_wise(self) -> bool:
-        began = time.monotonic()
+        began = self._clock()
         data, answer = self._pieces[0]
         if isinstance(answer, Exception) or agreement.rows_of(answer) != len(data):
             return False
         for i in range(16):
-            if i > 1 and time.monotonic() - began > self._limit * _REFERENCE_SHARE / 2:
+            if i > 1 and self._clock() - began > self._limit * _REFERENCE_SHARE / 2:
                 break
             alone = self._reference_answer(take(data, slice(i, i + 1)))
             if isinstance(alone, Exception) or agreement.rows_of(alone) != 1:
@@ -203,7 +206,7 @@ class _Preparation:
 
     def _try(self, name: str, offer: Any) -> Trial:
         trial = Trial(name)
-        left = self._limit - (time.monotonic() - self._began)
+        left = self._limit - (self._clock() - self._began)
         try:
             trial.runtime = offer(replace(self._loaded, seconds=left))
             trial.compare(self._pieces, self._check_time)
