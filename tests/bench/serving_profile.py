@@ -13,6 +13,8 @@ from tests.bench.serving_peers import HERE, Server, environment_of
 from tests.support.model_kinds import Kind
 
 SECONDS, RATE, SHOWN = 8, 250, 30
+# Where threads stand that have nothing to do: py-spy cannot tell that on every system.
+_IDLE = ("Condition.wait ", "_worker (concurrent/", "SocketIO.readinto ", "wait (threading.py")
 
 
 def profile(server: Server, kind: Kind, load: Load, folder: Path) -> str:
@@ -39,6 +41,8 @@ def summed(stacks: list[str]) -> str:
     for line in stacks:
         path, _, count = line.rpartition(" ")
         frames = path.split(";")
+        if frames[-1].startswith(_IDLE):
+            continue
         own[frames[-1]] += int(count)
         for frame in set(frames):
             whole[frame] += int(count)
