@@ -37,7 +37,7 @@ def serving(registry, start_serving, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def operations(serving, helpers):
+def operations(serving):
     schema = schemathesis.openapi.from_dict(serving.get("/openapi.json").json())
     schema.config.update(base_url=serving.url)
     found = [result.ok() for result in schema.get_all_operations()]
