@@ -1,8 +1,7 @@
 """`python -m slipway_serving.prepare_child`: a preparation in a process of its own, its task JSON on stdin.
 
-It takes a tenth of the processor time where the serving process wants all of it, and is what the system ends
-first where memory is short. With still less it would not get to its end on a busy machine. What it finds is
-written into the task's folder `out`, once it is whole.
+It takes what processor time is left by those who answer requests, and is what the system ends first where
+memory is short. What it finds is written into the task's folder `out`, once it is whole.
 """
 
 from __future__ import annotations
@@ -17,7 +16,9 @@ from pathlib import Path
 
 
 def lower_priority() -> None:
-    os.nice(10)
+    os.nice(19)
+    with contextlib.suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     with contextlib.suppress(OSError):
         # Short of memory, this process is what the system should end, not the one that serves.
         Path("/proc/self/oom_score_adj").write_text("1000")
