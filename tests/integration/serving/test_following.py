@@ -66,7 +66,9 @@ def test_a_rollout_and_a_rollback_are_followed_without_a_restart(serving, regist
     eventually(lambda: version(serving) == "1", seconds=3, what="the rollback to the warm version")
 
 
-@pytest.mark.parametrize(("broken", "why"), [("3", "a file is missing or cut short"), ("4", "its own input example")])
+@pytest.mark.parametrize(
+    ("broken", "why"), [("3", "a file is missing or cut short"), ("4", "its own input example")]
+)
 def test_a_version_that_cannot_be_served_leaves_the_old_one_and_says_why(
     serving, registry, eventually, broken, why
 ):
