@@ -50,6 +50,7 @@ def read(body: bytes, inputs: Inputs) -> Any:
         batches, rows = [], 0
         with pa.ipc.open_stream(pa.py_buffer(body)) as reader:
             schema = reader.schema
+            names = schema.names
             _check_types(schema)
             for batch in reader:
                 rows += batch.num_rows
@@ -62,7 +63,7 @@ def read(body: bytes, inputs: Inputs) -> Any:
     except (pa.ArrowException, OSError, ValueError, EOFError, struct.error, IndexError) as error:
         raise Refused("not_arrow", f"the body is no whole Arrow IPC stream ({first_line(error)})") from None
     inputs.check_count(rows, _FIELD)
-    return _input(pa.Table.from_batches(batches, schema), inputs, _FIELD)
+    return _input(pa.Table.from_batches(batches, schema), names, inputs, _FIELD)
 
 
 def read_parquet(body: bytes, inputs: Inputs) -> Any:
@@ -85,7 +86,7 @@ def read_parquet(body: bytes, inputs: Inputs) -> Any:
     except (pa.ArrowException, OSError, ValueError) as error:
         raise Refused("not_parquet", f"the body is no Parquet file ({first_line(error)})") from None
     inputs.check_count(table.num_rows, "parquet")
-    return _input(table, inputs, "parquet")
+    return _input(table, schema.names, inputs, "parquet")
 
 
 def write(predictions: Any, classes: list | None = None) -> bytes:
@@ -200,12 +201,18 @@ def _check_codecs(metadata: Any) -> None:
                 )
 
 
-def _input(table: pa.Table, inputs: Inputs, field: str) -> Any:
-    names = table.column_names
+def _input(table: pa.Table, names: list[str], inputs: Inputs, field: str) -> Any:
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise Refused("duplicate_column", f"{field} has the column {twice[:100]!r} twice", field)
-    columns = {name: _values(table.column(name)) for name in inputs.among(names)}
+    columns = {}
+    for name in inputs.among(names):
+        try:
+            columns[name] = _values(table.column(name))
+        except (ValueError, OverflowError) as error:  # a date that no calendar has, a time zone of nowhere
+            raise Refused(
+                "invalid_input", f"{field}.{name}: {first_line(error)}", f"{field}.{name}"
+            ) from None
     return inputs.from_arrays(columns, table.num_rows, field)
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from mlflow.models import ModelSignature
 from mlflow.types.schema import Array, ColSpec, DataType, Schema, TensorSpec
@@ -200,6 +200,7 @@ GOOD = stream(pa.Table.from_pandas(FRAME))
 
 
 @given(st.integers(0, len(GOOD) - 1), st.binary(min_size=1, max_size=4))
+@example(GOOD.index(str(FRAME.columns[0]).encode()), b"\x80")
 def test_a_damaged_stream_is_refused_or_read_and_nothing_else(place, other):
     try:
         arrow.read(GOOD[:place] + other + GOOD[place + len(other) :], INPUTS)
