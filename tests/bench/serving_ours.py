@@ -26,6 +26,7 @@ from tests.bench.serving_peers import (
     Request,
     Server,
     environment_of,
+    kept,
     records_of,
     split_of,
 )
@@ -127,8 +128,7 @@ class Ours:
             time.sleep(0.5)
 
     def _start_registry(self) -> None:
-        home, port = self.folder / "registry", free_port()
-        home.mkdir(exist_ok=True)
+        home, port = kept(self.folder, "registry"), free_port()
         command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
         command += ["--serve-artifacts", "--workers", "1", "--artifacts-destination", str(home / "artifacts")]
         command += ["--backend-store-uri", f"sqlite:///{home}/mlflow.db"]

@@ -22,6 +22,7 @@ import joblib
 import numpy as np
 import pandas as pd
 
+from tests.support import model_kinds
 from tests.support.model_kinds import Kind
 from tests.support.processes import Processes, free_port
 
@@ -115,8 +116,16 @@ def _numeric(kind: Kind) -> bool:
     return all(dtype == np.float64 for dtype in kind.frame.dtypes) and not kind.frame.isna().any(axis=None)
 
 
+def kept(folder: Path, name: str) -> Path:
+    """A folder for what later runs use too, for as long as the kinds of models stay as they are."""
+    version = hashlib.sha256(Path(model_kinds.__file__).read_bytes()).hexdigest()[:12]
+    made = folder / f"{name}-{version}"
+    made.mkdir(exist_ok=True)
+    return made
+
+
 def _saved(folder: Path, kind: Kind) -> Path:
-    model = folder / "models" / kind.name
+    model = kept(folder, "models") / kind.name
     if not (model / "MLmodel").exists():
         kind.save(model)
         if kind.is_sklearn:
@@ -176,7 +185,7 @@ def _mlserver(batching: bool) -> Callable[[Processes, Path, Kind], Server]:
             "parameters": {"uri": str(files)},
         }
         if batching:
-            # Of 1, 2 and 5 ms and of 16 and 64 requests, these were its best at 16 connections.
+            # A batch is full, and does not wait, when 16 connections have asked.
             model |= {"max_batch_size": 16, "max_batch_time": 0.002}
         (home / "settings.json").write_text(json.dumps(settings))
         (home / "model-settings.json").write_text(json.dumps(model))

@@ -203,9 +203,10 @@ def _custom(name: str) -> Kind:
 
             if (model_input["Coord_X"] > 1e6).any():
                 raise ValueError("too far away")
-            return numpy.hypot(model_input["Coord_X"], model_input["Coord_Y"]) * (params or {}).get(
-                "times", 2
-            )
+            times = (params or {}).get("times", 2)
+            distances = numpy.hypot(model_input["Coord_X"], model_input["Coord_Y"])
+            # An array: a Series without a name becomes rows with a column "0" in MLflow's own server.
+            return distances.to_numpy() * times
 
     frame = points()[data.FEATURES]
     signature = infer_signature(frame, np.array([1.0]), params={"times": 2})
