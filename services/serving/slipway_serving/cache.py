@@ -73,8 +73,7 @@ class ModelCache:
         with self._locks.fetching(name, _FETCH_SECONDS):
             if self.sound(target):
                 return place
-            place.parent.mkdir(parents=True, exist_ok=True)
-            incoming = Path(tempfile.mkdtemp(prefix=INCOMING, dir=place.parent))
+            incoming = _incoming(place.parent)
             try:
                 download(target, incoming)
                 manifest.check_download(incoming)
@@ -166,6 +165,14 @@ def _remove(place: Path) -> None:
     with contextlib.suppress(FileNotFoundError):
         place.rename(away)
     shutil.rmtree(away, ignore_errors=True)
+
+
+def _incoming(parent: Path) -> Path:
+    while True:
+        parent.mkdir(parents=True, exist_ok=True)
+        # The folder of a model without versions may be pruned at this very moment.
+        with contextlib.suppress(FileNotFoundError):
+            return Path(tempfile.mkdtemp(prefix=INCOMING, dir=parent))
 
 
 def _folder_name(model: str) -> str:
