@@ -242,7 +242,7 @@ def test_a_model_that_hangs_is_told_so_at_once_others_go_on_and_it_recovers():
         began = time.monotonic()
         assert await outcome(ask(runner, hanging, 1)) == ("model_stuck", 30)
         assert await outcome(ask(runner, other, 4)) == [8.0]
-        assert time.monotonic() - began < 0.2
+        assert time.monotonic() - began < 2  # and not a request's time, for either
         assert runner.stuck() == {"doubling version 1": 2}
         assert runner.pending == 0
         hanging.let_go.set()
@@ -250,7 +250,7 @@ def test_a_model_that_hangs_is_told_so_at_once_others_go_on_and_it_recovers():
             await asyncio.sleep(0.01)
         assert await outcome(ask(runner, hanging, 3)) == [6.0]
 
-    run(scenario, request_seconds=0.3)
+    run(scenario, request_seconds=2)
 
 
 def test_what_waits_behind_calls_that_hang_is_told_as_soon_as_all_of_them_do():
@@ -258,17 +258,16 @@ def test_what_waits_behind_calls_that_hang_is_told_as_soon_as_all_of_them_do():
 
     async def scenario(runner):
         asked = [asyncio.ensure_future(outcome(ask(runner, hanging, 101)))]
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.7)
         late = asyncio.ensure_future(outcome(ask(runner, hanging, 1)))
-        await asyncio.sleep(0.25)
-        assert late.done()
-        hanging.let_go.set()
+        # Left to its own limit, it would be told that it timed out.
         assert await late == ("model_stuck", 30)
+        hanging.let_go.set()
         assert await asked[0] == ("timed_out", 5)
         while runner.stuck():
             await asyncio.sleep(0.01)
 
-    run(scenario, workers=1, request_seconds=0.4)
+    run(scenario, workers=1, request_seconds=1.5)
 
 
 def test_what_somebody_wrote_never_runs_in_the_event_loop_however_quick_it_is():
