@@ -14,9 +14,9 @@ import numpy as np
 import orjson
 
 from . import arrow
+from .column_inputs import ColumnInputs
 from .errors import Refused
 from .model import ServedModel
-from .schema import ColumnInputs
 from .scoring import Question, parse_invocation, parse_predict
 
 JSON = b"application/json"

@@ -16,7 +16,7 @@ from .errors import Refused, first_line
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from .schema import Inputs
+    from .inputs import Inputs
 
 MEDIA = "application/vnd.apache.arrow.stream"
 _ACCEPTED = MEDIA.encode()

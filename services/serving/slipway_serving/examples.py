@@ -15,11 +15,13 @@ import orjson
 import pandas as pd
 from mlflow.types import DataType
 
+from .column_inputs import ColumnInputs
+from .inputs import Inputs
 from .plain import jsonable, plain
 from .runtimes import Loaded
 from .runtimes.agreement import agreeing
 from .runtimes.draws import ColumnDraws, Draws, TensorDraws
-from .schema import ColumnInputs, Inputs, check_params
+from .schema import check_params
 from .scoring import parse_invocation_document
 from .table import Table
 from .traffic import EXPECTED_TAG

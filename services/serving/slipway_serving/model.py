@@ -14,16 +14,18 @@ from typing import Any
 
 from mlflow.exceptions import MlflowException
 
+from .column_inputs import ColumnInputs
 from .environment import unmet
 from .errors import Refused, first_line
 from .examples import Unexpected, check_answer, draws_for, own_example
+from .inputs import Inputs
 from .plain import jsonable
 from .registry import Target
 from .runtimes import Loaded, Runtime, Unfit, sklearn_estimator
 from .runtimes.preparation import Prepared, blank_report, prepare
 from .runtimes.pyfunc import Pyfunc
 from .runtimes.trial import SIZES
-from .schema import ColumnInputs, Inputs, check_params, compile_inputs, jsonable_signature
+from .schema import check_params, compile_inputs, jsonable_signature
 from .traffic import RUNTIME_TAG
 
 log = logging.getLogger(__name__)

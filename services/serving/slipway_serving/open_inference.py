@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from .answers import Answer, Form, Request, dumps, rows_of
+from .column_inputs import ColumnInputs
 from .errors import Refused
+from .inputs import Inputs, RawInputs
 from .model import ServedModel
-from .schema import ColumnInputs, Inputs, RawInputs
 from .scoring import Question, has_param, parse_json
 from .tensors import DATATYPES, Tensor, from_bytes, from_json, of_predictions, to_bytes
 

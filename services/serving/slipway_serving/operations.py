@@ -6,19 +6,10 @@ from typing import Any
 
 from . import arrow
 from .model import ServedModel
+from .model_schemas import prediction_schema, row_schema, rows_schema, sample_rows
 from .tensors import tensor_of
 
 VERBS = ("predict", "invocations", "infer")
-_TYPES: dict[str, dict[str, str]] = {
-    "boolean": {"type": "boolean"},
-    "integer": {"type": "integer", "format": "int32"},
-    "long": {"type": "integer", "format": "int64"},
-    "float": {"type": "number", "format": "float"},
-    "double": {"type": "number", "format": "double"},
-    "string": {"type": "string"},
-    "binary": {"type": "string", "contentEncoding": "base64"},
-    "datetime": {"type": "string", "format": "date-time"},
-}
 _GENERIC_ROWS = [{"Coord_X": 1.0, "Coord_Y": 2.0}]
 _GENERIC_SCHEMA = {"anyOf": [{"type": "array", "minItems": 1}, {"type": "object"}]}
 _GENERIC_INPUTS = [
@@ -78,24 +69,6 @@ def model_operation(verb: str, model: ServedModel, summary: str, name: str) -> d
     )
 
 
-def rows_schema(inputs: list[dict[str, Any]] | None) -> dict[str, Any] | None:
-    """The JSON schema of /predict's `inputs` for a signature with named plain columns; None for any other."""
-    row = row_schema(inputs)
-    return None if row is None else {"anyOf": [{"type": "array", "minItems": 1, "items": row}, row]}
-
-
-def row_schema(inputs: list[dict[str, Any]] | None) -> dict[str, Any] | None:
-    """The same, of one row."""
-    if not inputs or not all(column.get("name") and column.get("type") in _TYPES for column in inputs):
-        return None
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "required": [column["name"] for column in inputs if column.get("required", True)],
-        "properties": {column["name"]: _column_schema(column) for column in inputs},
-    }
-
-
 def _general(verb: str, which: str, *parameters: str) -> dict[str, Any]:
     operation = _operation(
         verb,
@@ -141,7 +114,7 @@ def _other_answers(verb: str, answer: dict[str, Any]) -> dict[str, Any]:
 
 def _bodies(verb: str, model: ServedModel | None) -> dict[str, Any]:
     inputs = _GENERIC_INPUTS if model is None else (model.signature or {}).get("inputs")
-    rows = (model and model.example_rows) or _sample(inputs) or _GENERIC_ROWS
+    rows = (model and model.example_rows) or sample_rows(inputs) or _GENERIC_ROWS
     if verb == "infer":
         return {"application/json": {"schema": _infer_schema(), "example": _infer_example(inputs, rows)}}
     binary = {"schema": {"type": "string", "format": "binary"}}
@@ -249,7 +222,7 @@ def _answer_schema(verb: str, model: ServedModel) -> dict[str, Any]:
             "allOf": [_ref("Inference")],
             "properties": {"model_name": {"const": model.name}},
         }
-    predictions: dict[str, Any] = {"type": "array", "items": _prediction_schema(model)}
+    predictions: dict[str, Any] = {"type": "array", "items": prediction_schema(model)}
     properties: dict[str, Any] = {"predictions": predictions}
     if model.probabilities:
         properties["classes"] = {"type": ["array", "null"]}
@@ -258,62 +231,6 @@ def _answer_schema(verb: str, model: ServedModel) -> dict[str, Any]:
         properties = {"model": {"const": model.name}, "version": {"type": "string"}, **properties}
         required = ["model", "version", "predictions"]
     return {"type": "object", "required": required, "properties": properties}
-
-
-def _prediction_schema(model: ServedModel) -> dict[str, Any]:
-    """One row's; of a model with probabilities either a label or, where they are asked for, a list."""
-    outputs = (model.signature or {}).get("outputs") or []
-    if len(outputs) != 1:
-        return {"type": "object"} if outputs else {}
-    (output,) = outputs
-    if output.get("type") != "tensor":
-        value = _TYPES.get(str(output.get("type")))
-        # One named output comes as a value, or as an object where the model answers with a table.
-        either: list[dict[str, Any]] = (
-            [{"type": "object"}, {**value, "type": [value["type"], "null"]}] if value else []
-        )
-    else:
-        either = [_tensor_schema(output["tensor-spec"])]
-    if model.probabilities and either:
-        either.append({"type": "array", "items": {"type": ["number", "null"]}})
-    return {"anyOf": either} if either and {} not in either else {}
-
-
-def _tensor_schema(spec: dict[str, Any]) -> dict[str, Any]:
-    kind = str(spec["dtype"])
-    if kind == "bool":
-        value: dict[str, Any] = {"type": "boolean"}
-    elif kind.startswith(("int", "uint")):
-        value = {"type": "integer"}
-    elif kind.startswith("float"):
-        value = {"type": ["number", "null"]}
-    elif kind.startswith("str"):
-        value = {"type": "string"}
-    else:
-        return {}
-    for _ in spec["shape"][1:]:
-        value = {"type": "array", "items": value}
-    return value
-
-
-def _column_schema(column: dict[str, Any]) -> dict[str, Any]:
-    schema: dict[str, Any] = dict(_TYPES[column["type"]])
-    if not column.get("required", True) and schema["type"] not in ("integer", "boolean"):
-        schema["type"] = [schema["type"], "null"]
-    return schema
-
-
-def _sample(inputs: list[dict[str, Any]] | None) -> list | None:
-    """A row of the right types for a model that brought no input example."""
-    samples = {"boolean": True, "string": "text", "binary": "AA==", "datetime": "2026-01-31T12:00:00"}
-    if row_schema(inputs) is not None:
-        return [{column["name"]: samples.get(column["type"], 1) for column in inputs or ()}]
-    if inputs and len(inputs) == 1 and inputs[0].get("type") == "tensor":
-        row: Any = 1.0
-        for size in reversed(inputs[0]["tensor-spec"]["shape"][1:]):
-            row = [row] * max(size, 1)
-        return [row]
-    return None
 
 
 def _shape_of(rows: Any) -> list[int]:

@@ -12,7 +12,7 @@ from mlflow.types.schema import DataType
 
 from . import arrow
 from .errors import Refused, first_line
-from .schema import Inputs
+from .inputs import Inputs
 
 if TYPE_CHECKING:
     from .model import ServedModel
