@@ -368,6 +368,8 @@ def test_a_restart_without_the_registry_brings_back_live_and_previous_from_the_c
     world.go_live("1")
     world.go_live("2")
     since = world.shelf.slot("red-blue").live.since
+    # What is live is written down a moment after it is.
+    world.look(lambda: ModelCache(world.folder).recall()["red-blue"].previous)
     world.registry.up = False
     world.start()
     world.watcher.restore()
