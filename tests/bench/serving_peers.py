@@ -58,16 +58,6 @@ class Server:
     arrow: Callable[[pd.DataFrame], Request] | None = None
 
 
-@dataclass(frozen=True)
-class Peer:
-    name: str
-    start: Callable[[Processes, Path, Kind], Server]
-    lock: Path | None = None
-    kinds: tuple[str, ...] | None = None
-    """Those it is measured on; None for all."""
-    is_peer: bool = True
-
-
 def environment_of(lock: Path, folder: Path) -> Path:
     """The Python of a virtual environment that has what the lock says; made where it is missing."""
     content = lock.read_bytes()

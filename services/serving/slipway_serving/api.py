@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
@@ -25,6 +24,7 @@ from .observations import Observations
 from .openapi import FREE, install_docs
 from .pages import install_pages
 from .protocol_routes import install_protocols
+from .responses import json_response
 from .runner import Runner
 from .shadow import Shadows
 from .shelf import Shelf
@@ -88,10 +88,6 @@ def create_app(parts: Parts, lifespan: Any = None) -> Application:
     return app
 
 
-def _json(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(orjson.dumps(content), status, headers, "application/json")
-
-
 def refusal(error: Refused, path: str) -> Response:
     """The error as the protocol of the path has it."""
     told = refusals.by_path(path)(error)
@@ -130,7 +126,9 @@ def _add_state(app: FastAPI, parts: Parts) -> None:
     @app.get("/models", response_model=documents.Models, tags=["state"], summary="The models that are live")
     async def models(request: Request) -> Response:
         slots, stuck = parts.shelf.slots(caller_of(request).may_use).items(), parts.runner.stuck()
-        return _json({"models": [describe_model(name, slot, stuck) for name, slot in slots if slot.loaded]})
+        return json_response(
+            {"models": [describe_model(name, slot, stuck) for name, slot in slots if slot.loaded]}
+        )
 
     @app.get(
         "/models/{name}",
@@ -145,7 +143,7 @@ def _add_state(app: FastAPI, parts: Parts) -> None:
         slot = parts.shelf.slot(name)
         if slot is None:
             parts.shelf.model(name, caller.may_use)  # raises, and says what is served
-        return _json(describe_model(name, slot, parts.runner.stuck()))
+        return json_response(describe_model(name, slot, parts.runner.stuck()))
 
     @app.get(
         "/health",
@@ -155,7 +153,7 @@ def _add_state(app: FastAPI, parts: Parts) -> None:
         summary="The process answers",
     )
     async def health() -> Response:
-        return _json({"status": "ok"})
+        return json_response({"status": "ok"})
 
     @app.get(
         "/ready",
@@ -176,7 +174,7 @@ def _add_state(app: FastAPI, parts: Parts) -> None:
         )
         if parts.stopping.begun:
             state["status"] = "stopping"
-        return _json(state, 200 if state["status"] == "ready" else 503)
+        return json_response(state, 200 if state["status"] == "ready" else 503)
 
     @app.get(
         "/visitors",
@@ -185,7 +183,7 @@ def _add_state(app: FastAPI, parts: Parts) -> None:
         summary="How often each version answered, kept across restarts",
     )
     async def visitors(request: Request) -> Response:
-        return _json(parts.visitors.report_for(caller_of(request)))
+        return json_response(parts.visitors.report_for(caller_of(request)))
 
     @app.get("/metrics", include_in_schema=False)
     def metrics() -> Response:

@@ -111,8 +111,8 @@ class Hot:
             self._parts.observations.refused(error.code)
             await _send(send, route.protocol.refuse(error))
             return
-        scope.setdefault("state", {})["caller"] = caller
         if scope["method"] != "POST":
+            scope.setdefault("state", {})["caller"] = caller
             message = f"{scope['path']} is asked with POST; see /docs for what there is"
             refusal = route.protocol.refuse(Refused("method_not_allowed", message))
             refusal.headers.append((b"allow", b"POST"))

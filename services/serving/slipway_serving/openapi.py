@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import orjson
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
@@ -20,6 +19,7 @@ from .guard import caller_of
 from .model import ServedModel
 from .operations import VERBS, general_paths, model_operation
 from .registry import ALIAS
+from .responses import json_response
 from .shelf import Shelf
 from .slots import Slot
 
@@ -64,7 +64,7 @@ def install_docs(app: FastAPI, shelf: Shelf) -> None:
             document["servers"] = [{"url": root}]
         for name, slot in shelf.slots(caller_of(request).may_use).items():
             _add_model(document, name, slot)
-        return Response(orjson.dumps(document), media_type="application/json")
+        return json_response(document)
 
     assets = Path(str(files("fastapi_offline"))) / "static"
     app.mount("/docs/assets", StaticFiles(directory=assets), name="docs-assets")

@@ -39,7 +39,6 @@ class Preparer:
         # Two at once would only make both slower.
         self._one = threading.Lock()
         self._children: set[subprocess.Popen] = set()
-        self._closed = False
 
     def recall(self, folder: Path, model: ServedModel) -> ServedModel:
         """The version with what was found before, as it is where nothing was or it no longer holds."""
@@ -101,7 +100,6 @@ class Preparer:
 
     def close(self) -> None:
         """End what is being looked for."""
-        self._closed = True
         for child in list(self._children):
             child.kill()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import mlflow
-import orjson
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
@@ -14,6 +13,7 @@ from .guard import caller_of
 from .model import ServedModel
 from .open_inference import PREDICTIONS, output_name
 from .openapi import FREE
+from .responses import json_response
 from .tensors import tensor_of
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _install_health(app: FastAPI, parts: Parts) -> None:
         summary="The process answers",
     )
     async def live() -> Response:
-        return _json({"live": True})
+        return json_response({"live": True})
 
     @app.get(
         "/v2/health/ready",
@@ -74,7 +74,7 @@ def _install_health(app: FastAPI, parts: Parts) -> None:
     )
     async def ready() -> Response:
         yes = bool(parts.watcher.ready) and not parts.stopping.begun
-        return _json({"ready": yes}, 200 if yes else 503)
+        return json_response({"ready": yes}, 200 if yes else 503)
 
 
 def _install_metadata(app: FastAPI, parts: Parts) -> None:
@@ -82,7 +82,7 @@ def _install_metadata(app: FastAPI, parts: Parts) -> None:
 
     @app.get("/v2", response_model=documents.ServerMetadata, tags=tag, summary="This server")
     async def server() -> Response:
-        return _json({"name": "slipway-serving", "version": __version__, "extensions": EXTENSIONS})
+        return json_response({"name": "slipway-serving", "version": __version__, "extensions": EXTENSIONS})
 
     def chosen(request: Request, name: str, version: str | None) -> ServedModel:
         caller = caller_of(request)
@@ -108,19 +108,19 @@ def _install_metadata(app: FastAPI, parts: Parts) -> None:
 
     @app.get("/v2/models/{name}", **metadata)
     async def model(request: Request, name: str) -> Response:
-        return _json(_metadata(chosen(request, name, None), versions(name)))
+        return json_response(_metadata(chosen(request, name, None), versions(name)))
 
     @app.get("/v2/models/{name}/versions/{version}", **metadata)
     async def model_version(request: Request, name: str, version: str) -> Response:
-        return _json(_metadata(chosen(request, name, version), versions(name)))
+        return json_response(_metadata(chosen(request, name, version), versions(name)))
 
     @app.get("/v2/models/{name}/ready", **readiness)
     async def model_ready(request: Request, name: str) -> Response:
-        return _json({"name": chosen(request, name, None).name, "ready": True})
+        return json_response({"name": chosen(request, name, None).name, "ready": True})
 
     @app.get("/v2/models/{name}/versions/{version}/ready", **readiness)
     async def version_ready(request: Request, name: str, version: str) -> Response:
-        return _json({"name": chosen(request, name, version).name, "ready": True})
+        return json_response({"name": chosen(request, name, version).name, "ready": True})
 
 
 def _metadata(model: ServedModel, versions: list[str]) -> dict[str, Any]:
@@ -144,7 +144,3 @@ def _as_answered(tensor: dict[str, Any]) -> dict[str, Any]:
 
 def _number(version: str) -> tuple[int, str]:
     return len(version), version
-
-
-def _json(content: Any, status: int = 200) -> Response:
-    return Response(orjson.dumps(content), status, media_type="application/json")

@@ -13,6 +13,7 @@ import pytest
 from pipelines import production, rollout
 from pipelines.cli import main as slipway_command
 from pipelines.errors import PipelineError
+from tests.support.breaks import Breaks
 
 
 @pytest.fixture
@@ -141,31 +142,6 @@ def test_a_rollback_after_somebody_moved_the_alias_by_hand_goes_to_what_was_reco
     assert "moved without slipway rollout" in slipway("status", name)
     slipway("rollback", name)
     assert in_production(client, name) == ("1", {"1": "Production", "2": "None"})
-
-
-WRITES = [
-    "set_registered_model_tag",
-    "set_model_version_tag",
-    "transition_model_version_stage",
-    "set_registered_model_alias",
-    "delete_registered_model_tag",
-]
-
-
-class Breaks:
-    """A client whose connection ends before its n-th write."""
-
-    def __init__(self, client, writes: int):
-        self._client, self._left = client, writes
-
-    def __getattr__(self, called):
-        def write(*arguments, **named):
-            if self._left == 0:
-                raise ConnectionResetError("the connection ended")
-            self._left -= 1
-            return getattr(self._client, called)(*arguments, **named)
-
-        return write if called in WRITES else getattr(self._client, called)
 
 
 def test_a_rollout_broken_off_anywhere_is_finished_by_the_same_command(name, versions, client, slipway):

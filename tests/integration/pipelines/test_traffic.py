@@ -7,6 +7,7 @@ import itertools
 import pytest
 
 from pipelines import production, traffic
+from tests.support.breaks import Breaks
 
 
 @pytest.fixture(scope="module")
@@ -103,22 +104,6 @@ def test_rolling_the_canary_out_ends_it_and_another_rollout_does_not(name, versi
     slipway("canary", name, "3", "--percent", "50")
     slipway("rollback", name)
     assert shares(client, name) == {}, "a rollback to the canary's version ends it as well"
-
-
-class Breaks:
-    """A client whose connection ends before its n-th write."""
-
-    def __init__(self, client, writes: int):
-        self._client, self._left = client, writes
-
-    def __getattr__(self, called):
-        def write(*arguments, **named):
-            if self._left == 0:
-                raise ConnectionResetError("the connection ended")
-            self._left -= 1
-            return getattr(self._client, called)(*arguments, **named)
-
-        return write if called.startswith(("set_", "delete_")) else getattr(self._client, called)
 
 
 def test_a_change_of_canary_broken_off_anywhere_gives_no_version_anothers_share(
