@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
@@ -29,6 +30,8 @@ COLOURS = {"1": "Red", "2": "Blue", "3": "Green", "4": "White"}
 """What each version of the model answers, to every point."""
 POINT = {"inputs": [{"Coord_X": 1.5, "Coord_Y": -2.0}]}
 NAME, ODD = "coloured", "odd"
+FLUSH_SECONDS = 5
+"""How often a replica saves what it has counted, and reads what the others have."""
 
 
 class Served:
@@ -117,8 +120,26 @@ class Served:
 
     def counted(self, name: str = NAME) -> int:
         """The predictions that /visitors tells of this application for this model."""
-        said = self.application.get("/serving/visitors").json()["models"].get(name, {"callers": []})
-        return sum(one["total"] for one in said["callers"] if one["name"] == "load")
+        return self._counted(name)[0]
+
+    def settled(self, name: str = NAME, times: int = 20) -> int:
+        """As many, once all replicas tell alike for longer than they need to learn of each other."""
+        since, before = time.monotonic(), set()
+        end = since + 60
+        while time.monotonic() < end:
+            told = {self._counted(name) for _ in range(times)}
+            if len(told) != 1 or told != before:
+                since, before = time.monotonic(), told
+            (count, unsaved), *others = told
+            if not others and not unsaved and time.monotonic() - since > FLUSH_SECONDS + 2:
+                return count
+            time.sleep(0.5)
+        raise AssertionError(f"the replicas do not agree: {told}")
+
+    def _counted(self, name: str) -> tuple[int, int]:
+        said = self.application.get("/serving/visitors").json()
+        callers = said["models"].get(name, {"callers": []})["callers"]
+        return sum(one["total"] for one in callers if one["name"] == "load"), said["unsaved"]
 
 
 def wrong(answers: list[Answer]) -> list[Answer]:

@@ -41,7 +41,7 @@ def in_order(served: Served):
 
 
 def test_predictions_outlive_everything_else_and_a_restart_without_it(served: Served, stack: Stack):
-    before = served.counted()
+    before = served.settled()
     others = stack.compose("ps", "--quiet", *OTHERS).stdout.split()
     with served.load() as load:
         stack.docker("stop", *others)
@@ -65,7 +65,7 @@ def test_predictions_outlive_everything_else_and_a_restart_without_it(served: Se
 
 
 def test_a_killed_process_is_back_by_itself_and_loses_what_it_had_alone(served: Served, stack: Stack):
-    before = served.counted()
+    before = served.settled()
     with served.load() as load:
         time.sleep(1)
         kill(stack)
@@ -142,7 +142,7 @@ def test_a_full_disk_keeps_the_old_version_and_says_so_until_there_is_room(
 ):
     fill = "dd if=/dev/zero of=/var/cache/serving/fill bs=4k 2>/dev/null; true"
     stack.compose("exec", "-T", "serving", "sh", "-c", fill)
-    before = served.counted()
+    before = served.settled()
     with served.load() as load:
         served.move("4")
         assert eventually(lambda: served.described().get("failure"), 30), served.described()

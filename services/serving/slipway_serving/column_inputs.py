@@ -74,7 +74,10 @@ class ColumnInputs(Inputs):
         ):
             width = len(names)
             plain = all(type(name) is str for name in names) and len(set(names)) == width
-            if plain and all(type(row) is list and len(row) == width for row in data):
+            if plain and set(map(type, data)) == {list} and set(map(len, data)) == {width}:
+                if self._all_double and names == self._names and (matrix := _matrix(data, width)) is not None:
+                    self.check_count(len(data), field)
+                    return Table(self._names, matrix=matrix)
                 return self._from_columns(
                     dict(zip(names, zip(*data, strict=True), strict=True)), len(data), field
                 )
@@ -205,7 +208,7 @@ def _getter(names: list[Any]) -> Callable[[Any], Any]:
     return itemgetter(*names)
 
 
-def _matrix(values: list[tuple], width: int) -> np.ndarray | None:
+def _matrix(values: Sequence[Sequence], width: int) -> np.ndarray | None:
     """Rows of finite numbers as float64, None where one is something else."""
     flat = values[0] if len(values) == 1 else tuple(chain.from_iterable(values))
     if not _NUMBERS.issuperset(map(type, flat)):

@@ -64,9 +64,10 @@ def _floats(bits: int) -> Converter:
     largest = float(np.finfo(dtype).max)
 
     def convert(values: Sequence[Any], required: bool) -> np.ndarray:
-        if set(map(type, values)) <= {int, float}:
-            array = np.array(values, dtype=np.float64)
-            if (np.abs(array) <= largest).all():  # false for NaN too
+        if set(map(type, values)) <= ({int, float} if required else {int, float, type(None)}):
+            array = np.array(values, dtype=np.float64)  # null becomes NaN
+            sound = np.abs(array) <= largest  # false for NaN
+            if (sound if required else sound | np.isnan(array)).all():
                 return array.astype(dtype, copy=False)
         for row, value in enumerate(values):
             if is_missing(value):

@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -138,7 +139,7 @@ def predict_together(model: ServedModel, tables: Sequence[Table], probabilities:
     """Each table's predictions, or its Refused: all in one go, or each alone where that fails."""
     if len(tables) > 1:
         try:
-            return _parts(model.quick(stacked(tables), probabilities), [table.rows for table in tables])
+            return parts_of(model.quick(stacked(tables), probabilities), [table.rows for table in tables])
         except Exception:  # noqa: S110 - whose fault it is, the requests alone will show
             pass
     return [_alone(model, table, probabilities) for table in tables]
@@ -152,15 +153,15 @@ def outcomes_of(run: Run, done: asyncio.Future) -> list[Any]:
     return done.result() if run.batch else [done.result()]
 
 
+def parts_of(predictions: Any, sizes: Sequence[int]) -> list[Any]:
+    """The predictions of so many rows each; raises ValueError where there is not one for each row."""
+    if not isinstance(predictions, list | np.ndarray) or len(predictions) != sum(sizes):
+        raise ValueError("not one prediction a row")
+    return [predictions[end - size : end] for size, end in zip(sizes, accumulate(sizes), strict=True)]
+
+
 def _alone(model: ServedModel, table: Table, probabilities: bool) -> Any:
     try:
         return model.predict(table, None, False, probabilities)
     except Exception as error:
         return error
-
-
-def _parts(predictions: Any, sizes: Sequence[int]) -> list[Any]:
-    if not isinstance(predictions, list | np.ndarray) or len(predictions) != sum(sizes):
-        raise ValueError("not one prediction a row")
-    ends = np.cumsum(sizes).tolist()
-    return [predictions[end - size : end] for size, end in zip(sizes, ends, strict=True)]

@@ -27,6 +27,7 @@ class Limits:
         self._under_way: dict[str, int] = {}
         self._reading: dict[asyncio.Task, float] = {}
         self._too_slow: set[asyncio.Task] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._look: asyncio.TimerHandle | None = None
         self._held = 0
 
@@ -62,10 +63,12 @@ class Limits:
 
     def start_reading(self) -> asyncio.Task:
         """From now on the running task waits for its body; what is returned goes to `stop_reading`."""
-        task: asyncio.Task = asyncio.current_task()  # type: ignore[assignment]
+        if self._loop is None:  # told once: in Python 3.11 to ask for it is a call of the system
+            self._loop = asyncio.get_running_loop()
+        task: asyncio.Task = asyncio.current_task(self._loop)  # type: ignore[assignment]
         self._reading[task] = time.monotonic()
         if self._look is None:
-            self._look = asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._look_for_slow_ones)
+            self._look = self._loop.call_later(_LOOK_SECONDS, self._look_for_slow_ones)
         return task
 
     def stop_reading(self, task: asyncio.Task) -> None:
@@ -93,4 +96,4 @@ class Limits:
             self._too_slow.add(task)
             task.cancel()
         if self._reading:
-            self._look = asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._look_for_slow_ones)
+            self._look = self._loop.call_later(_LOOK_SECONDS, self._look_for_slow_ones)

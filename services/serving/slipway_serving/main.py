@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import logging
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 import tenacity
@@ -15,6 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from .access import Access
 from .api import Parts, create_app
 from .cache import ModelCache
+from .connections import Connection
 from .guard import Doors
 from .key_feed import KeyFeed
 from .keys import Keys
@@ -41,8 +44,11 @@ from .workshop import Workshop
 log = logging.getLogger(__name__)
 
 
-def build(settings: Settings, stopping: Stopping) -> FastAPI:
-    """The whole server, not yet started; raises Misconfigured where the cache's folder cannot be used."""
+def build(settings: Settings, stopping: Stopping, under_way: Callable[[], int]) -> FastAPI:
+    """The whole server, not yet started; raises Misconfigured where the cache's folder cannot be used.
+
+    under_way: how many requests have come and are not answered.
+    """
     metrics = Metrics()
     shelf = Shelf()
     try:
@@ -74,6 +80,7 @@ def build(settings: Settings, stopping: Stopping) -> FastAPI:
         settings.max_pending,
         request_seconds=settings.request_seconds,
         on_batch=observations.batch,
+        others=lambda: under_way() > 1,
     )
     shadows = Shadows(observations.compared)
     metrics.observe_state(
@@ -143,8 +150,8 @@ def main() -> int:
     try:
         settings = read_settings()
         set_up_logging(settings.log_level)
-        stopping = Stopping()
-        app = build(settings, stopping)
+        stopping, tasks = Stopping(), set[asyncio.Task]()
+        app = build(settings, stopping, lambda: len(tasks))
     except (Misconfigured, ValueError) as error:
         print(f"serving: {error}", file=sys.stderr)
         return 2
@@ -157,10 +164,15 @@ def main() -> int:
         log_config=None,
         access_log=False,  # Access writes it, with who asked
         server_header=False,
+        http=Connection,
         ws="none",
         timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=settings.grace_seconds,
     )
+    # A body of many rows is many small objects, which are no garbage yet: the default looks after each 700.
+    gc.set_threshold(20_000, 20, 20)
+    server = Server(config, stopping, settings.drain_seconds)
+    server.server_state.tasks = tasks  # one for each request, from the moment its head was read
     with suppress(KeyboardInterrupt):
-        Server(config, stopping, settings.drain_seconds).run()
+        server.run()
     return 0

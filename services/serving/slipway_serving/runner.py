@@ -1,4 +1,4 @@
-"""Where predictions run: cheap ones at once, costly ones together in a bounded set of threads.
+"""Where predictions run: cheap ones in the event loop, costly ones together in a bounded set of threads.
 
 The event loop stays free and overload is refused early. Batches are natural: there is no timer, what comes
 in while a model is busy runs together when it is free. One bad row among them fails its own request alone.
@@ -15,6 +15,7 @@ from typing import Any
 
 from .answers import Answer, Form, Request, quick_to_read
 from .errors import Refused
+from .gathering import Gathering
 from .lanes import Call, Lane, Run, Waiting, outcomes_of, predict_together
 from .model import ServedModel
 from .scoring import Question
@@ -38,12 +39,14 @@ class Runner:
         at_once_seconds: float = 200e-6,
         request_seconds: float = 30,
         on_batch: BatchSeen = lambda model, requests, rows, waited: None,
+        others: Callable[[], bool] = lambda: True,
     ):
         """workers: threads that one version predicts with; max_pending: requests being worked on or waiting,
         all together.
 
         at_once_seconds: what is predicted faster is not worth a thread; request_seconds: how long a request
-        waits for its answer, and after which a call counts as one that hangs.
+        waits for its answer, and after which a call counts as one that hangs; others: whether more than one
+        request is under way, so that a cheap one may run with others.
         """
         self._pool = ThreadPoolExecutor(workers * _MODELS, thread_name_prefix="predict")
         self._aside = ThreadPoolExecutor(2, thread_name_prefix="aside")
@@ -52,7 +55,8 @@ class Runner:
         self._max_batch_rows = max_batch_rows
         self._at_once_seconds = at_once_seconds
         self._request_seconds = request_seconds
-        self._on_batch = on_batch
+        self._on_batch, self._others = on_batch, others
+        self._gathering = Gathering(on_batch)
         self._lanes: dict[int, Lane] = {}
         self.pending = 0
 
@@ -64,8 +68,13 @@ class Runner:
         data = question.data
         if question.params is None and type(data) is Table:
             if model.runtime.name not in _PEOPLES_CODE and model.cost(data.rows) <= self._at_once_seconds:
+                predictions = None
+                if model.row_wise and data.whole and self._others():
+                    predictions = await self._gathering.predict(model, data, question.probabilities)
                 try:
-                    return form.finished(model, question, model.quick(data, question.probabilities))
+                    if predictions is None:
+                        predictions = model.quick(data, question.probabilities)
+                    return form.finished(model, question, predictions)
                 except Exception:  # noqa: S110 - the reference may know, and it is not quick
                     pass
             elif model.row_wise and data.whole and data.rows <= self._max_batch_rows:

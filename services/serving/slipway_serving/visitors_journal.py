@@ -1,16 +1,19 @@
 """One process's counts on disk, always up to date: what a killed process has counted is not lost.
 
-CACHE/visitors/SOURCE holds one record for each key: a count of 8 bytes, the key's length, the key as JSON. A
-count is overwritten in its place, which costs a microsecond and survives the process (not a power cut, after
-which the last seconds may be missing). Whoever counts holds the file's lock; a new process takes over a file
-that nobody holds and goes on in it, so that there are never more files than there were processes at once.
+CACHE/visitors/SOURCE holds one record for each key: a count of 8 bytes, the key's length, the key as JSON;
+after the last of them there are zeros. The file is mapped into memory: a count is overwritten in its place
+without a call of the system, and survives the process (not a power cut, after which the last seconds may be
+missing). Whoever counts holds the file's lock; a new process takes over a file that nobody holds and goes on
+in it, so that there are never more files than there were processes at once.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import logging
+import mmap
 import os
 import struct
 import uuid
@@ -25,8 +28,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _HEAD = struct.Struct("<QI")
-_pack_count = struct.Struct("<Q").pack
+_put_count = struct.Struct("<Q").pack_into
 _LONGEST_KEY = 1 << 20
+_ROOM = 64 * 1024
+"""The file grows by so much at a time."""
 
 
 class Journal:
@@ -37,7 +42,10 @@ class Journal:
     ):
         self.source, self.counts = source, counts
         self._descriptor, self._places, self._end = descriptor, places, end
+        self._room: mmap.mmap | None = None
         self._complained = False
+        if descriptor is not None:
+            self._make_room(end)
 
     @classmethod
     def in_memory(cls) -> Journal:
@@ -45,37 +53,65 @@ class Journal:
         return cls(uuid.uuid4().hex, None, {}, {}, 0)
 
     def write(self, key: Key, count: int) -> None:
-        if self._descriptor is None:
-            return
-        try:
-            place = self._places.get(key)
-            if place is not None:
-                os.pwrite(self._descriptor, _pack_count(count), place)
-                return
-            name = json.dumps(key).encode()
-            record = _HEAD.pack(count, len(name)) + name
-            if os.pwrite(self._descriptor, record, self._end) == len(record):
-                self._places[key] = self._end
-                self._end += len(record)
-        except OSError as error:
-            # A full disk. The database gets the counts all the same, and the next write says all of it again.
-            if not self._complained:
-                log.warning("the visitors' journal cannot be written", extra={"reason": first_line(error)})
-            self._complained = True
+        place = self._places.get(key)
+        if place is not None and self._room is not None:
+            _put_count(self._room, place, count)
+        elif self._descriptor is not None:
+            self._add(key, count)
 
     def sync(self) -> None:
         """To the disk itself: what the database is told must not be more than what is found after a crash."""
-        if self._descriptor is not None:
+        if self._room is not None:
             try:
-                os.fsync(self._descriptor)
+                self._room.flush()
             except OSError as error:
-                log.warning("the visitors' journal cannot be written", extra={"reason": first_line(error)})
+                self._complain(error)
 
     def close(self) -> None:
         """Whoever comes next may take it over."""
+        if self._room is not None:
+            self._room.close()
+            self._room = None
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+    def _add(self, key: Key, count: int) -> None:
+        name = json.dumps(key).encode()
+        record = _HEAD.pack(count, len(name)) + name
+        room = self._make_room(self._end + len(record))
+        if room is None:
+            return
+        room[self._end : self._end + len(record)] = record
+        self._places[key] = self._end
+        self._end += len(record)
+
+    def _make_room(self, size: int) -> mmap.mmap | None:
+        """The file in memory, of at least so many bytes; None on a full disk.
+
+        The database gets the counts all the same then, and the next write says all of it again. The room is
+        there before it is written to: a page of a mapped file that the disk has no place for kills the process.
+        """
+        if self._room is not None and size <= len(self._room):
+            return self._room
+        wanted = (size // _ROOM + 1) * _ROOM
+        try:
+            have = os.fstat(self._descriptor).st_size
+            if have < wanted and os.pwrite(self._descriptor, bytes(wanted - have), have) < wanted - have:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            room = mmap.mmap(self._descriptor, wanted)
+        except OSError as error:
+            self._complain(error)
+            return None
+        if self._room is not None:
+            self._room.close()
+        self._room = room
+        return room
+
+    def _complain(self, error: OSError) -> None:
+        if not self._complained:
+            log.warning("the visitors' journal cannot be written", extra={"reason": first_line(error)})
+        self._complained = True
 
 
 class Journals:
@@ -125,7 +161,7 @@ class Journals:
     def _taken(self, source: str, descriptor: int) -> Journal:
         self._mine = source
         counts, places, end = _read(descriptor)
-        os.ftruncate(descriptor, end)
+        os.ftruncate(descriptor, end)  # what a broken record left must not look like one
         return Journal(source, descriptor, counts, places, end)
 
 

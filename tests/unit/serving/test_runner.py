@@ -78,6 +78,54 @@ def test_a_cheap_model_answers_in_the_event_loop():
     assert model.threads == {threading.main_thread()}
 
 
+def test_cheap_requests_of_one_turn_of_the_loop_are_one_call():
+    model, seen = Doubling(seconds=20e-6), []
+
+    async def scenario(runner):
+        return await asyncio.gather(*(ask(runner, model, i, i + 0.5) for i in range(20)))
+
+    answers = run(scenario, on_batch=lambda model, requests, rows, waited: seen.append((requests, rows)))
+    assert [predictions(answer) for answer in answers] == [[2.0 * i, 2.0 * i + 1] for i in range(20)]
+    assert model.sizes == [40]
+    assert seen == [(20, 40)]
+    assert model.threads == {threading.main_thread()}
+
+
+def test_a_bad_row_among_cheap_requests_fails_its_own_alone():
+    model = Doubling(seconds=20e-6)
+
+    async def scenario(runner):
+        asked = [ask(runner, model, -1 if i == 7 else i) for i in range(20)]
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    answers = run(scenario)
+    assert answers[7].code == "model_rejected_input"
+    assert [predictions(answers[i]) for i in range(20) if i != 7] == [[2.0 * i] for i in range(20) if i != 7]
+
+
+def test_whoever_leaves_a_gathering_takes_nobody_along():
+    model = Doubling(seconds=20e-6)
+
+    async def scenario(runner):
+        stays, leaves = (asyncio.ensure_future(ask(runner, model, i)) for i in (1, 2))
+        await asyncio.sleep(0)
+        leaves.cancel()
+        return await stays
+
+    assert predictions(run(scenario)) == [2.0]
+
+
+@pytest.mark.parametrize(("row_wise", "others"), [(False, True), (True, False)])
+def test_cheap_requests_are_asked_one_by_one_where_they_must_or_nobody_else_is_there(row_wise, others):
+    model = Doubling(seconds=20e-6, row_wise=row_wise)
+
+    async def scenario(runner):
+        await asyncio.gather(*(ask(runner, model, i) for i in range(4)))
+
+    run(scenario, others=lambda: others)
+    assert model.sizes == [1] * 4
+
+
 def test_what_a_cheap_model_does_not_answer_at_once_is_asked_in_a_thread():
     model = Doubling(seconds=20e-6)
     with pytest.raises(Refused) as caught:

@@ -21,7 +21,7 @@ FIT = {
     "knn": {"direct", "sklearn", "neighbours"},
     "small-forest": {"direct", "sklearn", "trees", "onnx"},
     "boosting": {"direct", "sklearn", "onnx"},
-    "histogram": {"direct", "sklearn"},
+    "histogram": {"direct", "sklearn", "histogram"},
     "mixed": {"direct", "sklearn", "onnx"},
     "custom": {"direct"},
     "strict": {"direct", "sklearn", "onnx"},

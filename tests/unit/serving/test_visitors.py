@@ -176,7 +176,8 @@ def test_a_journal_that_was_cut_off_is_good_up_to_there(tmp_path):
         before.count("a", "1", person(name))
     before.close()
     (journal,) = folder.iterdir()
-    os.truncate(journal, journal.stat().st_size - 3)
+    written = journal.read_bytes().rstrip(b"\0")
+    journal.write_bytes(written[:-3])
     after = Visitors(FlakyStore(), Journals(folder))
     after.count("a", "1", person("eve"))
     after.close()
@@ -185,6 +186,29 @@ def test_a_journal_that_was_cut_off_is_good_up_to_there(tmp_path):
         "ada": 1,
         "eve": 1,
     }
+
+
+def test_a_journal_grows_with_the_callers_and_is_read_whole(tmp_path):
+    folder = tmp_path / "journals"
+    before = Visitors(FlakyStore(), Journals(folder))
+    callers = [person(f"{number:04}" + "x" * 100) for number in range(1000)]
+    for caller in callers * 2:
+        before.count("a", "1", caller)
+    before.close()
+    again = Visitors(FlakyStore(), Journals(folder))
+    told = again.report()["models"]["a"]["callers"]
+    assert {one["name"]: one["total"] for one in told} == {caller.name: 2 for caller in callers}
+
+
+def test_a_full_disk_stops_the_journal_and_not_the_counting(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "pwrite", lambda descriptor, data, place: 0)
+    folder = tmp_path / "journals"
+    visitors = Visitors(FlakyStore(), Journals(folder))
+    visitors.count("a", "1", ADA)
+    monkeypatch.undo()
+    visitors.count("a", "1", ADA)
+    visitors.close()
+    assert Visitors(FlakyStore(), Journals(folder)).report()["total"] == 2
 
 
 def test_without_a_place_for_the_journal_it_counts_all_the_same(tmp_path):

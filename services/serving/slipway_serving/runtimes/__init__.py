@@ -10,6 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+FEW = 64
+"""Of so many rows a runtime may be asked in the event loop: then it leaves what it is not sure of to others,
+with Unfit, and does not ask the native model, which is slow, itself."""
+
 
 class Unsuitable(Exception):
     """A runtime cannot run this model; the message says why."""

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
-from . import Loaded, Unfit, Unsuitable
+from . import FEW, Loaded, Unfit, Unsuitable
 from .native import Native
 from .steps import split
 
@@ -21,6 +21,9 @@ from .steps import split
 # large numbers, in more of them.
 _SAME = 1e-12
 _SAME_BRUTE = 1e-7
+# From so many rows on, rows that are close to each other are searched for one after the other: what one has
+# brought into the processor's cache, the next one uses.
+_MANY = 256
 
 
 class Neighbours:
@@ -61,7 +64,7 @@ class Neighbours:
         return out
 
     def _near(self, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        distances, near = self._tree.query(matrix, self._asked)
+        distances, near = self._query(matrix)
         if self._asked == 1:
             distances, near = distances[:, None], near[:, None]
         if self._asked == self._k:
@@ -72,9 +75,18 @@ class Neighbours:
             unsure |= rival - last <= (self._reach + np.abs(matrix).max(axis=1)) * _SAME_BRUTE
         if not unsure.any():
             return near[:, :-1], None
-        if len(matrix) == 1:
+        if len(matrix) <= FEW:
             raise Unfit
         return near[:, :-1], unsure
+
+    def _query(self, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if len(matrix) < _MANY:
+            return self._tree.query(matrix, self._asked)
+        order = np.argsort(matrix[:, 0])
+        back = np.empty_like(order)
+        back[order] = np.arange(len(order))
+        distances, near = self._tree.query(matrix[order], self._asked)
+        return distances[back], near[back]
 
     def _votes(self, near: np.ndarray) -> np.ndarray:
         count, codes = len(self._classes), self._targets[near]

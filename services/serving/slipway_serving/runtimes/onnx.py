@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from . import Loaded, Unfit, Unsuitable
+from . import FEW, Loaded, Unfit, Unsuitable
 from .native import Native, rounds_to_float32
 from .steps import split
 
@@ -72,6 +72,8 @@ class Onnx:
         ordered = np.partition(out, -2, axis=1)
         unsure = ~(ordered[:, -1] - ordered[:, -2] > _MARGIN)
         if unsure.any():
+            if len(matrix) <= FEW:
+                raise Unfit
             labels[unsure] = self._native._estimator.predict(matrix[unsure])
         return labels
 

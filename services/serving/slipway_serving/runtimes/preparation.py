@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import first_line
-from . import Loaded, Runtime, Unsuitable, agreement, native, neighbours, onnx, trees
+from . import Loaded, Runtime, Unsuitable, agreement, histogram, native, neighbours, onnx, trees
 from .draws import Draws
 from .pyfunc import Pyfunc, offer_direct
 from .trial import Trial, rows_of, take
@@ -28,6 +28,7 @@ CANDIDATES = {
     "sklearn": native.offer,
     "neighbours": neighbours.offer,
     "trees": trees.offer,
+    "histogram": histogram.offer,
     "onnx": onnx.offer,
 }
 RULE = "smallest geometric mean of the times for 1 and for 64 rows, and a tenth less than pyfunc's"

@@ -182,6 +182,15 @@ def _places(encoder: Any) -> list[dict[Any, int]]:
     return [{_key(value): i for i, value in enumerate(found.tolist())} for found in encoder.categories_]
 
 
+def _codes(column: np.ndarray, places: dict[Any, int]) -> np.ndarray:
+    """Each value's place, -1 where it has none."""
+    values = column.tolist()
+    codes = np.array([places.get(value, -1) for value in values], dtype=np.intp)
+    if (nan := places.get(_NAN)) is not None:
+        codes[[value != value for value in values]] = nan
+    return codes
+
+
 def _one_hot(encoder: OneHotEncoder) -> Step | None:
     if encoder.drop_idx_ is not None or encoder._infrequent_enabled:
         return None
@@ -193,12 +202,11 @@ def _one_hot(encoder: OneHotEncoder) -> Step | None:
     def step(matrix: np.ndarray) -> np.ndarray:
         out = np.zeros((len(matrix), starts[-1]), encoder.dtype)
         for j, (start, found) in enumerate(zip(starts, places, strict=False)):
-            for i, value in enumerate(matrix[:, j].tolist()):
-                place = found.get(value) if value == value else found.get(_NAN)
-                if place is not None:
-                    out[i, start + place] = 1
-                elif strict:
-                    raise Unfit
+            codes = _codes(matrix[:, j], found)
+            known = codes >= 0
+            if strict and not known.all():
+                raise Unfit
+            out[known.nonzero()[0], start + codes[known]] = 1
         return out
 
     return step
@@ -213,15 +221,15 @@ def _ordinal(encoder: OrdinalEncoder) -> Step | None:
     def step(matrix: np.ndarray) -> np.ndarray:
         out = np.empty(matrix.shape, encoder.dtype)
         for j, found in enumerate(places):
-            for i, value in enumerate(matrix[:, j].tolist()):
-                place = found.get(value) if value == value else found.get(_NAN)
-                if place is None:
-                    if unknown is None:
-                        raise Unfit
-                    place = unknown
-                elif value != value:
-                    place = missing
-                out[i, j] = place
+            codes = _codes(matrix[:, j], found)
+            column = out[:, j]
+            column[:] = codes
+            if (stranger := codes < 0).any():
+                if unknown is None:
+                    raise Unfit
+                column[stranger] = unknown
+            if (nan := found.get(_NAN)) is not None:
+                column[codes == nan] = missing
         return out
 
     return step
