@@ -90,7 +90,7 @@ class Journal:
         """The file in memory, of at least so many bytes; None on a full disk.
 
         The database gets the counts all the same then, and the next write says all of it again. The room is
-        there before it is written to: a page of a mapped file that the disk has no place for kills the process.
+        there before it is written to: a mapped page that the disk has no place for kills the process.
         """
         if self._room is not None and size <= len(self._room):
             return self._room
