@@ -245,6 +245,7 @@ def serving(chosen: Settings, instance: Instance, port: Mapping[str, int]) -> Pa
         "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
+        "MALLOC_ARENA_MAX": "2",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",
     }

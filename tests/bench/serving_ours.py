@@ -75,6 +75,7 @@ class Ours:
         port, home = free_port(), Path(tempfile.mkdtemp(prefix="serving-", dir=self.folder))
         environment = {
             **THREADS,
+            "MALLOC_ARENA_MAX": "2",  # as its image has it
             "PYTHONPATH": str(self.code),
             "SECRETS_DIR": str(write_secrets(home)),
             "MLFLOW_TRACKING_URI": self.registry,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup")
 _FACTOR = 2  # what a version needs while it loads, by the size of its files: they are read, then unpacked
+_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc alone has it
 
 
 class TooLarge(Exception):
@@ -20,6 +22,12 @@ def require(files: int, available: int | None = None) -> None:
             f"it does not fit beside what is served: its files are {_megabytes(files)}, of memory"
             f" {_megabytes(available)} are free: give serving more (SERVING_MEMORY) or take aliases away"
         )
+
+
+def give_back() -> None:
+    """Return to the system what loading took and freed: glibc keeps it, in pieces, for later."""
+    if _trim is not None:
+        _trim(0)
 
 
 def free_bytes(cgroup: Path = _CGROUP, meminfo: Path = Path("/proc/meminfo")) -> int | None:

@@ -17,6 +17,7 @@ from typing import Protocol
 
 import tenacity
 
+from . import memory
 from .cache import ModelCache
 from .errors import first_line
 from .keeping import Keeper
@@ -280,3 +281,4 @@ def _freeze() -> None:
         gc.unfreeze()
     gc.collect()
     gc.freeze()
+    memory.give_back()
