@@ -51,7 +51,9 @@ class Figures:
         """How many times the other's rate: the median over rounds, since neighbours in time are alike."""
         own, its = self.of(kind, own_load or load, OURS), self.of(kind, load, other)
         both = own.keys() & its.keys()
-        ratios = [own[i]["requests_per_second"] / its[i]["requests_per_second"] for i in both]
+        # A server that answered nothing in its time is not so many times slower.
+        rates = [(own[i]["requests_per_second"], its[i]["requests_per_second"]) for i in both]
+        ratios = [ours / theirs for ours, theirs in rates if theirs]
         return statistics.median(ratios) if ratios else None
 
     def best_peer(self, kind: str, load: str) -> str | None:
