@@ -155,9 +155,13 @@ def test_a_single_replica_is_restarted_under_load_and_nothing_is_lost(served: Se
     assert not load.failed(), load.summary()
 
 
-def everywhere(stack: Stack, alias: str, percent: float) -> bool:
-    """Every replica has heard of the share."""
+def everywhere(stack: Stack, alias: str, percent: float, version: str | None = None) -> bool:
+    """Every replica has heard of the share, and has loaded the version that gets it."""
     found = counts(stack, "slipway_serving_traffic_percent", "alias", model=NAME)
+    if version is not None:
+        loaded = counts(stack, "slipway_serving_version_loaded", "version", model=NAME)
+        if not all(one.get(version) for one in loaded.values()):
+            return False
     return all(one.get(alias) == percent for one in found.values())
 
 
@@ -165,7 +169,7 @@ def test_a_canary_gets_its_share_from_all_replicas_and_keeps_whom_it_has(served:
     assert served.becomes("1", times=9)
     served.command("canary", NAME, "2", "--percent", str(SHARE))
     try:
-        assert eventually(lambda: everywhere(replicas, "canary", SHARE), 20)
+        assert eventually(lambda: everywhere(replicas, "canary", SHARE, "2"), 60)
         with served.load(pause=0) as load:
             eventually(lambda: len(load.answers) > 1500, 30)
         assert not load.failed(), load.summary()
@@ -197,7 +201,7 @@ def test_a_shadow_is_asked_the_same_by_all_replicas_and_answers_nobody(served: S
     assert served.becomes("1", times=9)
     served.command("shadow", NAME, "3")
     try:
-        assert eventually(lambda: everywhere(replicas, "shadow", 100), 20)
+        assert eventually(lambda: everywhere(replicas, "shadow", 100, "3"), 60)
         asked = 90
         assert versions(served, asked) == {"1"}
 
