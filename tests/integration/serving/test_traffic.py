@@ -42,6 +42,7 @@ def tagged(registry, replicas, helpers):
             helpers.eventually(
                 lambda server=server: (
                     facts(server)["canary"]["percent"] == wanted.get("canary", 0)
+                    and facts(server)["canary"]["sticky"] == wanted.get("canary.sticky", "request")
                     and facts(server)["aliases"]["canary"]["state"] == "live"
                 ),
                 what="the tags' arrival",
