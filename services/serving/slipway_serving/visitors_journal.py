@@ -61,9 +61,9 @@ class Journal:
 
     def sync(self) -> None:
         """To the disk itself: what the database is told must not be more than what is found after a crash."""
-        if self._room is not None:
+        if self._descriptor is not None:
             try:
-                self._room.flush()
+                os.fsync(self._descriptor)  # mmap's own flush holds Python's lock until the disk is done
             except OSError as error:
                 self._complain(error)
 
