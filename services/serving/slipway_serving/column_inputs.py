@@ -75,8 +75,8 @@ class ColumnInputs(Inputs):
             width = len(names)
             plain = all(type(name) is str for name in names) and len(set(names)) == width
             if plain and set(map(type, data)) == {list} and set(map(len, data)) == {width}:
+                self.check_count(len(data), field)
                 if self._all_double and names == self._names and (matrix := _matrix(data, width)) is not None:
-                    self.check_count(len(data), field)
                     return Table(self._names, matrix=matrix)
                 return self._from_columns(
                     dict(zip(names, zip(*data, strict=True), strict=True)), len(data), field

@@ -9,18 +9,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from .lanes import parts_of
+from .lanes import predict_in_one_go
 from .model import ServedModel
-from .table import Table, stacked
+from .table import Table
 
-Gathered = Callable[[ServedModel, int, int, float], None]
-"""(model, requests, rows, 0.0): told of each call for several."""
+BatchSeen = Callable[[ServedModel, int, int, float], None]
+"""(model, requests, rows, seconds the first of them waited): told of each batch, in the event loop."""
 
 
 class Gathering:
     """In the event loop's thread alone; for models whose predictions do not depend on the rows beside."""
 
-    def __init__(self, on_batch: Gathered) -> None:
+    def __init__(self, on_batch: BatchSeen) -> None:
         self._on_batch = on_batch
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: dict[tuple[int, bool], list[tuple[Table, asyncio.Future]]] = {}
@@ -41,13 +41,12 @@ class Gathering:
     def _run(self, model: ServedModel, key: tuple[int, bool]) -> None:
         waiting = self._waiting.pop(key)
         tables = [table for table, _ in waiting]
-        sizes = [table.rows for table in tables]
         try:
-            outcomes = parts_of(model.quick(stacked(tables), key[1]), sizes)
+            outcomes = predict_in_one_go(model, tables, key[1])
         except Exception:
             outcomes = [None] * len(waiting)
         else:
-            self._on_batch(model, len(sizes), sum(sizes), 0.0)
+            self._on_batch(model, len(tables), sum(table.rows for table in tables), 0.0)
         for (_, future), outcome in zip(waiting, outcomes, strict=True):
             if not future.done():
                 future.set_result(outcome)

@@ -139,7 +139,7 @@ def predict_together(model: ServedModel, tables: Sequence[Table], probabilities:
     """Each table's predictions, or its Refused: all in one go, or each alone where that fails."""
     if len(tables) > 1:
         try:
-            return parts_of(model.quick(stacked(tables), probabilities), [table.rows for table in tables])
+            return predict_in_one_go(model, tables, probabilities)
         except Exception:  # noqa: S110 - whose fault it is, the requests alone will show
             pass
     return [_alone(model, table, probabilities) for table in tables]
@@ -153,8 +153,10 @@ def outcomes_of(run: Run, done: asyncio.Future) -> list[Any]:
     return done.result() if run.batch else [done.result()]
 
 
-def parts_of(predictions: Any, sizes: Sequence[int]) -> list[Any]:
-    """The predictions of so many rows each; raises ValueError where there is not one for each row."""
+def predict_in_one_go(model: ServedModel, tables: Sequence[Table], probabilities: bool) -> list[Any]:
+    """Each table's predictions by one call; raises what the model does, and where it gives not one a row."""
+    predictions = model.quick(stacked(tables), probabilities)
+    sizes = [table.rows for table in tables]
     if not isinstance(predictions, list | np.ndarray) or len(predictions) != sum(sizes):
         raise ValueError("not one prediction a row")
     return [predictions[end - size : end] for size, end in zip(sizes, accumulate(sizes), strict=True)]

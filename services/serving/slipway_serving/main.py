@@ -44,10 +44,10 @@ from .workshop import Workshop
 log = logging.getLogger(__name__)
 
 
-def build(settings: Settings, stopping: Stopping, under_way: Callable[[], int]) -> FastAPI:
+def build(settings: Settings, stopping: Stopping, others: Callable[[], bool]) -> FastAPI:
     """The whole server, not yet started; raises Misconfigured where the cache's folder cannot be used.
 
-    under_way: how many requests have come and are not answered.
+    others: whether more than one request has come and is not answered.
     """
     metrics = Metrics()
     shelf = Shelf()
@@ -80,7 +80,7 @@ def build(settings: Settings, stopping: Stopping, under_way: Callable[[], int]) 
         settings.max_pending,
         request_seconds=settings.request_seconds,
         on_batch=observations.batch,
-        others=lambda: under_way() > 1,
+        others=others,
     )
     shadows = Shadows(observations.compared)
     metrics.observe_state(
@@ -151,7 +151,7 @@ def main() -> int:
         settings = read_settings()
         set_up_logging(settings.log_level)
         stopping, tasks = Stopping(), set[asyncio.Task]()
-        app = build(settings, stopping, lambda: len(tasks))
+        app = build(settings, stopping, lambda: len(tasks) > 1)
     except (Misconfigured, ValueError) as error:
         print(f"serving: {error}", file=sys.stderr)
         return 2

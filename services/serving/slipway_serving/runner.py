@@ -15,14 +15,12 @@ from typing import Any
 
 from .answers import Answer, Form, Request, quick_to_read
 from .errors import Refused
-from .gathering import Gathering
+from .gathering import BatchSeen, Gathering
 from .lanes import Call, Lane, Run, Waiting, outcomes_of, predict_together
 from .model import ServedModel
 from .scoring import Question
 from .table import Table
 
-BatchSeen = Callable[[ServedModel, int, int, float], None]
-"""(model, requests, rows, seconds the first of them waited): told of each batch, in the event loop."""
 # Each with as many threads as a model may have; they are started when they are needed.
 _MODELS = 32
 # Runtimes that run what somebody wrote, which may wait for anything: never in the event loop.

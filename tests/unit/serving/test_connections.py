@@ -50,11 +50,11 @@ def port():
     thread.join(10)
 
 
-def received(port, request, until=0.0):
+def received(port, request):
     """The packets, as they came, until the server closes or says nothing more for a moment."""
     parts = []
     with socket.create_connection(("127.0.0.1", port)) as connection:
-        connection.settimeout(max(until, 1))
+        connection.settimeout(1)
         connection.sendall(request)
         try:
             while part := connection.recv(1 << 20):

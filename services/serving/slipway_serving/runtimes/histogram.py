@@ -14,6 +14,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from . import FEW, Loaded, Unsuitable
 from .native import Native
 from .steps import split
+from .trees import in_a_row
 
 
 class Histogram:
@@ -32,17 +33,12 @@ class Histogram:
         self._baseline = np.zeros(self._outputs) + model._baseline_prediction
         trees = [tree.nodes for iteration in model._predictors for tree in iteration]
         self._depth = max(int(tree["depth"].max()) for tree in trees)
-        sizes = [len(tree) for tree in trees]
-        self._roots = np.cumsum([0, *sizes[:-1]])
         nodes = np.concatenate(trees)
         leaf = nodes["is_leaf"] == 1
-        # A leaf's children are itself: going on from it stays there.
-        itself = np.arange(len(nodes))
-        offsets = np.repeat(self._roots, sizes)
-        left = np.where(leaf, itself, nodes["left"] + offsets)
-        right = np.where(leaf, itself, nodes["right"] + offsets)
-        # Going left is the odd place of a pair: scikit-learn asks what goes left, and the rest goes right.
-        self._children = np.stack((right, left), 1).ravel()
+        # Asked is whether a row goes left, as scikit-learn does: a NaN for a threshold sends it right.
+        self._roots, self._children = in_a_row(
+            [len(tree) for tree in trees], leaf, otherwise=nodes["right"], asked=nodes["left"]
+        )
         self._feature = np.where(leaf, 0, nodes["feature_idx"])
         self._threshold = nodes["num_threshold"].copy()
         self._missing_left = nodes["missing_go_to_left"] == 1

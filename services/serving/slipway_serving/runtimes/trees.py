@@ -34,18 +34,15 @@ class Trees:
         self._classes = getattr(forest, "classes_", None)
         self.probabilities = self._classes is not None
         self._depth = max(tree.max_depth for tree in self._trees)
-        sizes = [tree.node_count for tree in self._trees]
-        self._roots = np.cumsum([0, *sizes[:-1]])
-        inner = np.concatenate([tree.feature for tree in self._trees]) >= 0
-        # A leaf's children are itself: going on from it stays there.
-        itself = np.arange(sum(sizes))
-        self._feature = np.where(inner, np.concatenate([tree.feature for tree in self._trees]), 0)
+        feature = np.concatenate([tree.feature for tree in self._trees])
+        leaf = feature < 0
+        self._feature = np.where(leaf, 0, feature)
         self._threshold = np.concatenate([tree.threshold for tree in self._trees])
-        offsets = np.repeat(self._roots, sizes)
-        left = np.concatenate([tree.children_left for tree in self._trees]) + offsets
-        right = np.concatenate([tree.children_right for tree in self._trees]) + offsets
-        # Going right is the odd place of a pair.
-        self._children = np.stack((np.where(inner, left, itself), np.where(inner, right, itself)), 1).ravel()
+        left = np.concatenate([tree.children_left for tree in self._trees])
+        right = np.concatenate([tree.children_right for tree in self._trees])
+        sizes = [tree.node_count for tree in self._trees]
+        # Asked is whether a row goes right.
+        self._roots, self._children = in_a_row(sizes, leaf, otherwise=left, asked=right)
         self._values = np.concatenate([tree.value[:, 0, :] for tree in self._trees])
 
     def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
@@ -73,6 +70,20 @@ class Trees:
             right = row[self._feature[nodes]] > self._threshold[nodes]
             nodes = self._children[2 * nodes + right]
         return nodes
+
+
+def in_a_row(
+    sizes: list[int], leaf: np.ndarray, otherwise: np.ndarray, asked: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Trees' roots and children, where their nodes stand one after the other; sizes: nodes of each tree.
+
+    asked, otherwise: for each node its child within its tree where its question is answered with yes, and
+    with no. `children[2 * node + yes]` is the next one; a leaf's is itself: going on from it stays there.
+    """
+    roots = np.cumsum([0, *sizes[:-1]])
+    offsets, itself = np.repeat(roots, sizes), np.arange(sum(sizes))
+    no, yes = (np.where(leaf, itself, child + offsets) for child in (otherwise, asked))
+    return roots, np.stack((no, yes), 1).ravel()
 
 
 def offer(loaded: Loaded) -> Trees:
