@@ -52,16 +52,16 @@ class Server(uvicorn.Server):
         self._stopping, self._drain_seconds = stopping, drain_seconds
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._stopping.begun = True
+        self._begin()
         super().handle_exit(sig, frame)
 
     async def main_loop(self) -> None:
         await super().main_loop()
-        self._stopping.begun = True
+        self._begin()
         log.info("stopping: requests are still answered", extra={"seconds": self._drain_seconds})
         end = time.monotonic() + self._drain_seconds
         while time.monotonic() < end and not self.force_exit:
-            await self._announce()
+            await self.on_tick(0)  # a fresh date for the answers
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -69,15 +69,17 @@ class Server(uvicorn.Server):
             await self._take_no_more()
         await super().shutdown(sockets)
 
-    async def _announce(self) -> None:
-        await self.on_tick(0)  # a fresh date for the answers
-        self.server_state.default_headers.append(_CLOSE)
+    def _begin(self) -> None:
+        """From the signal on every answer closes its connection: none that follows /ready's no lacks the word."""
+        for headers in (self.config.encoded_headers, self.server_state.default_headers):
+            if _CLOSE not in headers:
+                headers.append(_CLOSE)
+        self._stopping.begun = True
 
     async def _take_no_more(self) -> None:
         """The end of listening resets connections that the kernel has made and the loop has not taken yet,
         and uvicorn's end closes those whose request it has not read: no such connection must be left then.
         """
-        await self._announce()
         waiting = select.poll()
         for listener in (one.fileno() for server in self.servers for one in server.sockets):
             refuse_new_connections(listener)
