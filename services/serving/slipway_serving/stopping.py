@@ -70,7 +70,7 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     def _begin(self) -> None:
-        """From the signal on every answer closes its connection: none that follows /ready's no lacks the word."""
+        """From now on every answer closes its connection, as /ready's no promises."""
         for headers in (self.config.encoded_headers, self.server_state.default_headers):
             if _CLOSE not in headers:
                 headers.append(_CLOSE)

@@ -19,13 +19,13 @@ from tests.support.served import body, predictions, same
 # What must at least have been found fit for each; the fastest of them depends on the machine.
 FIT = {
     "knn": {"direct", "sklearn", "neighbours"},
-    "small-forest": {"direct", "sklearn", "trees", "onnx"},
-    "boosting": {"direct", "sklearn", "onnx"},
-    "histogram": {"direct", "sklearn", "histogram"},
+    "small-forest": {"direct", "sklearn", "tables", "trees", "onnx"},
+    "boosting": {"direct", "sklearn", "tables", "onnx"},
+    "histogram": {"direct", "sklearn", "tables", "histogram"},
     "mixed": {"direct", "sklearn", "onnx"},
     "custom": {"direct"},
     "strict": {"direct", "sklearn", "onnx"},
-    "wholes": {"direct", "sklearn", "trees"},
+    "wholes": {"direct", "sklearn", "tables", "trees"},
     "narrow": {"direct", "sklearn"},
 }
 

@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from . import FEW, Loaded, Unsuitable
+from .ensembles import Sums, ensemble_of
 from .native import Native
 from .steps import split
 from .trees import in_a_row
@@ -21,16 +22,12 @@ class Histogram:
     name = "histogram"
     takes_params = False
 
-    def __init__(self, native: Native):
+    def __init__(self, native: Native, sums: Sums):
         model = native._estimator
         self._native = native
         self._front = native._front
-        self._loss = model._loss
-        self._classes = getattr(model, "classes_", None)
-        self.probabilities = self._classes is not None
-        self._outputs = model.n_trees_per_iteration_
-        # scikit-learn adds it to zeros, which makes 0.0 of -0.0.
-        self._baseline = np.zeros(self._outputs) + model._baseline_prediction
+        self._sums = sums
+        self.probabilities = sums.probabilities is not None
         trees = [tree.nodes for iteration in model._predictors for tree in iteration]
         self._depth = max(int(tree["depth"].max()) for tree in trees)
         nodes = np.concatenate(trees)
@@ -47,23 +44,18 @@ class Histogram:
     def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
         if len(data) > FEW:
             return self._native.predict(data)
-        raw = self._raw(self._front(data))
-        if self._classes is None:
-            return self._loss.link.inverse(raw[:, 0])
-        if self._outputs == 1:
-            return self._classes[(raw[:, 0] > 0).astype(int)]
-        return self._classes[raw.argmax(axis=1)]
+        return self._sums.predictions(self._raw(self._front(data)))
 
     def predict_proba(self, data: Any) -> Any:
         if len(data) > FEW:
             return self._native.predict_proba(data)
-        return self._loss.predict_proba(self._raw(self._front(data)))
+        return self._sums.probabilities(self._raw(self._front(data)))  # type: ignore[misc]
 
     def _raw(self, matrix: np.ndarray) -> np.ndarray:
         """Per row and output the sum over the trees, before the link."""
         values = self._values[self._leaves(matrix.astype(np.float64, copy=False))]
-        values = values.reshape(len(matrix), -1, self._outputs)
-        values[:, 0] += self._baseline
+        values = values.reshape(len(matrix), -1, len(self._sums.baseline))
+        values[:, 0] += self._sums.baseline
         # A running sum adds in the trees' order, as scikit-learn does; `sum` would not. Laid out as there:
         # with many classes the order in which their exponentials are added depends on that.
         return np.asfortranarray(values.cumsum(axis=1)[:, -1])
@@ -88,6 +80,4 @@ def offer(loaded: Loaded) -> Histogram:
     front, model = split(loaded)
     if type(model) not in (HistGradientBoostingClassifier, HistGradientBoostingRegressor):
         raise Unsuitable("it is not histogram boosting")
-    if model.is_categorical_ is not None:
-        raise Unsuitable("it has categories of its own")
-    return Histogram(Native(front, model))
+    return Histogram(Native(front, model), ensemble_of(model).sums)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import first_line
-from . import Loaded, Runtime, Unsuitable, agreement, histogram, native, neighbours, onnx, trees
+from . import Loaded, Runtime, Unsuitable, agreement, histogram, native, neighbours, onnx, tables, trees
 from .draws import Draws
 from .pyfunc import Pyfunc, offer_direct
 from .trial import Trial, rows_of, take
@@ -27,6 +27,7 @@ CANDIDATES = {
     "direct": offer_direct,
     "sklearn": native.offer,
     "neighbours": neighbours.offer,
+    "tables": tables.offer,
     "trees": trees.offer,
     "histogram": histogram.offer,
     "onnx": onnx.offer,
@@ -34,7 +35,7 @@ CANDIDATES = {
 RULE = "smallest geometric mean of the times for 1 and for 64 rows, and a tenth less than pyfunc's"
 _ROWS, _PIECE, _EDGES = 4096, 512, 64
 _QUICK_ROWS, _QUICK_PIECE = 512, 256
-_SLOW_TO_MAKE = ("onnx",)
+_SLOW_TO_MAKE = ("onnx", "tables")
 _REFERENCE_SHARE = 0.1  # of the time limit, for the native model's answers: a slow one is compared on fewer
 _WORTH = 0.9
 
