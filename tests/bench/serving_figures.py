@@ -4,9 +4,10 @@
 
 Each server has a virtual environment of its own under .slipway/bench/, made at the first run from a lock
 with hashes. The load comes from wrk, Debian's package of that name (apt-get install wrk). Ours follows a real
-MLflow registry and checks a signed key and every row. What a server answers is compared with the native model
-before it is measured. Rounds go through the servers forwards and backwards in turn; figures are medians,
-ratios are taken round by round. A run that was broken off goes on where it was; --fresh begins anew.
+MLflow registry and checks a signed key and every row. Each is sent the form of JSON that it reads fastest.
+What a server answers is compared with the native model before it is measured. Rounds go through the servers
+forwards and backwards in turn; figures are medians, ratios are taken round by round. A run that was broken
+off goes on where it was; --fresh begins anew.
 """
 
 from __future__ import annotations

@@ -25,10 +25,10 @@ from tests.bench.serving_peers import (
     THREADS,
     Request,
     Server,
+    columns_of,
     environment_of,
     kept,
     records_of,
-    split_of,
 )
 from tests.integration.auth.conftest import DoorKeeper
 from tests.integration.serving.conftest import write_secrets
@@ -99,7 +99,7 @@ class Ours:
             if len(frame) == 1:
                 return Request(path, json.dumps({"inputs": records_of(frame)}).encode(), headers)
             scoring = f"/models/{names[0]}/invocations"
-            return Request(scoring, json.dumps({"dataframe_split": split_of(frame)}).encode(), headers)
+            return Request(scoring, json.dumps({"inputs": columns_of(frame)}).encode(), headers)
 
         def arrow(frame: pd.DataFrame) -> Request:
             table = pa.Table.from_pandas(frame, preserve_index=False)

@@ -81,6 +81,10 @@ def records_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [dict(zip(frame.columns, row, strict=True)) for row in rows_of(frame)]
 
 
+def columns_of(frame: pd.DataFrame) -> dict[str, list[Any]]:
+    return dict(zip(frame.columns, map(list, zip(*rows_of(frame), strict=True)), strict=True))
+
+
 def split_of(frame: pd.DataFrame) -> dict[str, Any]:
     return {"columns": list(frame.columns), "data": rows_of(frame)}
 

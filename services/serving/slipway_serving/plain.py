@@ -34,7 +34,7 @@ def plain(value: Any) -> Any:
         if value.dtype.kind in "biufU":
             return value.tolist()
         value = value.tolist()
-        if all(type(item) is str for item in value):
+        if set(map(type, value)) == {str}:
             return value
     elif isinstance(value, np.generic):
         value = value.item()
