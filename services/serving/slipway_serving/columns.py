@@ -61,9 +61,11 @@ def _missing(row: int, nullable: bool) -> BadValue:
 
 def _floats(bits: int) -> Converter:
     dtype = np.float64 if bits == 64 else np.float32
-    largest = float(np.finfo(dtype).max)
+    largest, numbers = float(np.finfo(dtype).max), (float, int)
 
     def convert(values: Sequence[Any], required: bool) -> np.ndarray:
+        if len(values) == 1 and type(values[0]) in numbers and abs(values[0]) <= largest:
+            return np.array(values, dtype=np.float64).astype(dtype, copy=False)
         if set(map(type, values)) <= ({int, float} if required else {int, float, type(None)}):
             array = np.array(values, dtype=np.float64)  # null becomes NaN
             sound = np.abs(array) <= largest  # false for NaN
