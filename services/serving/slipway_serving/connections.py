@@ -1,4 +1,5 @@
-"""uvicorn's connections, writing an answer's head together with its body.
+"""uvicorn's connections, writing an answer's head together with its body, and not waiting without end until
+it is read.
 
 uvicorn writes them one after the other: two calls of the system, two packets, and a client that is woken
 twice, which costs a small answer more than all else of HTTP. ASGI wants the head held back until there is a
@@ -8,10 +9,12 @@ body (specification of HTTP, "Response Start").
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+log = logging.getLogger(__name__)
 _HEAD = b"HTTP/1.1 "
 _INTERIM = b"HTTP/1.1 1"
 _SMALL = 64 * 1024
@@ -19,7 +22,13 @@ _SMALL = 64 * 1024
 
 
 class Connection(HttpToolsProtocol):
-    """What `uvicorn.Config(http=...)` takes."""
+    """What `uvicorn.Config(http=...)` takes, once it is told how many seconds a client may read nothing of an
+    answer: then the connection is cut, as the answer takes memory."""
+
+    def __init__(self, *args: Any, unread_seconds: float, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._unread_seconds = unread_seconds
+        self._next_look: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(Together(transport))  # type: ignore[arg-type]
@@ -27,6 +36,33 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         self.transport.flush()  # an answer without a body
         super().on_response_complete()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._look_later()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._look_no_more()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._look_no_more()
+        super().connection_lost(exc)
+
+    def _look_later(self) -> None:
+        unread = self.transport.get_write_buffer_size()
+        self._next_look = self.loop.call_later(self._unread_seconds, self._look, unread)
+
+    def _look(self, unread: int) -> None:
+        if self.transport.get_write_buffer_size() < unread:
+            self._look_later()
+            return
+        log.info("an answer is not read, its connection is cut", extra={"unread_bytes": unread})
+        self.transport.abort()
+
+    def _look_no_more(self) -> None:
+        if self._next_look is not None:
+            self._next_look.cancel()
 
 
 class Together:

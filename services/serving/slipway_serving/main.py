@@ -8,6 +8,7 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 import tenacity
 import uvicorn
@@ -164,7 +165,7 @@ def main() -> int:
         log_config=None,
         access_log=False,  # Access writes it, with who asked
         server_header=False,
-        http=Connection,
+        http=partial(Connection, unread_seconds=settings.body_seconds),  # type: ignore[arg-type]
         ws="none",
         timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=settings.grace_seconds,

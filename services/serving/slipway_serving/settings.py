@@ -78,7 +78,7 @@ class Settings(BaseSettings):
     request_seconds: float = Field(default=30, gt=0)
     """For an answer; a call that takes longer counts as one that hangs."""
     body_seconds: float = Field(default=30, gt=0)
-    """For a request's body to be here."""
+    """For a request's body to be here, and for some of an answer to be read."""
 
     log_level: str = "INFO"
     access_log: Annotated[float, BeforeValidator(_share)] = Field(default=0, ge=0, le=1)

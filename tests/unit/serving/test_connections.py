@@ -4,6 +4,7 @@ import asyncio
 import socket
 import threading
 import time
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -11,7 +12,8 @@ import uvicorn
 from slipway_serving.connections import Connection
 
 LARGE = b"x" * 500_000
-PAUSE = 0.3
+HUGE = b"y" * 50_000_000  # more than the kernel keeps for both ends
+PAUSE, UNREAD = 0.3, 1.0
 
 
 async def app(scope, receive, send):
@@ -22,8 +24,8 @@ async def app(scope, receive, send):
     status, headers = 200, [(b"content-type", b"text/plain")]
     if kind == "/nothing":
         status = 204
-    elif kind == "/large":
-        headers.append((b"content-length", b"%d" % len(LARGE)))
+    elif kind in ("/large", "/huge"):
+        headers.append((b"content-length", b"%d" % len(LARGE if kind == "/large" else HUGE)))
     elif kind != "/stream":
         headers.append((b"content-length", b"5"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -33,13 +35,14 @@ async def app(scope, receive, send):
         for part in (b"one", b"HTTP/1.1 two"):
             await send({"type": "http.response.body", "body": part, "more_body": True})
             await asyncio.sleep(PAUSE)
-    body = {"/nothing": b"", "/large": LARGE, "/stream": b""}.get(kind, b"hello")
+    body = {"/nothing": b"", "/large": LARGE, "/huge": HUGE, "/stream": b""}.get(kind, b"hello")
     await send({"type": "http.response.body", "body": body})
 
 
 @pytest.fixture(scope="module")
 def port():
-    config = uvicorn.Config(app, port=0, http=Connection, log_config=None, lifespan="off")
+    connection = partial(Connection, unread_seconds=UNREAD)
+    config = uvicorn.Config(app, port=0, http=connection, log_config=None, lifespan="off")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -132,3 +135,34 @@ def test_a_client_that_asks_first_is_told_to_go_on(port):
 
 def test_what_is_no_http_is_told_so(port):
     assert b"".join(received(port, b"nonsense\r\n\r\n")).startswith(b"HTTP/1.1 400")
+
+
+def test_an_answer_that_is_not_read_is_cut(port):
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(ask("GET", "/huge"))
+        time.sleep(2 * UNREAD)
+        assert taken(connection) < len(HUGE)
+
+
+def test_an_answer_that_is_read_slowly_arrives_whole(port):
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(ask("GET", "/huge", "Connection: close"))
+        began = time.monotonic()
+        assert taken(connection, pause=0.1) > len(HUGE)
+        assert time.monotonic() - began > 2 * UNREAD
+
+
+def taken(connection, pause=0.0):
+    """How many bytes come, a million or two at a time."""
+    connection.settimeout(5)
+    total, reading = 0, True
+    while reading:
+        time.sleep(pause)
+        wanted = 2_000_000
+        while wanted > 0 and reading:
+            try:
+                part = connection.recv(wanted)
+            except ConnectionResetError:
+                part = b""
+            total, wanted, reading = total + len(part), wanted - len(part), bool(part)
+    return total
