@@ -20,7 +20,12 @@ def main() -> int:
         return 1
     # One process: logins under way are remembered in memory.
     uvicorn.run(
-        create_app(settings, key_settings), host=settings.auth_host, port=settings.auth_port, access_log=False
+        create_app(settings, key_settings),
+        host=settings.auth_host,
+        port=settings.auth_port,
+        access_log=False,
+        # Longer than the gateway keeps an idle connection: it must not send into one that is being closed.
+        timeout_keep_alive=150,
     )
     return 0
 

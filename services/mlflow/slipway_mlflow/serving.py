@@ -106,7 +106,15 @@ def serve_in_this_process(database: str, artifacts: str) -> int:
 
     prepare_permissions(database)
     host, port = os.environ.get("MLFLOW_HOST", "127.0.0.1"), os.environ.get("MLFLOW_PORT", "5000")
-    uvicorn.run(APPLICATION, factory=True, host=host, port=int(port), access_log=False)
+    uvicorn.run(
+        APPLICATION,
+        factory=True,
+        host=host,
+        port=int(port),
+        access_log=False,
+        # Longer than the gateway keeps an idle connection: it must not send into one that is being closed.
+        timeout_keep_alive=150,
+    )
     return 0
 
 

@@ -23,6 +23,8 @@ def main() -> int:
         port=settings.port,
         access_log=False,
         server_header=False,
+        # Longer than the gateway keeps an idle connection: it must not send into one that is being closed.
+        timeout_keep_alive=150,
     )
     return 0
 
