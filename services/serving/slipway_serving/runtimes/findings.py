@@ -1,7 +1,8 @@
 """What a preparation found, written down, so that the next process need not look for it again.
 
-FOLDER/prepared.json, and a file for each thing that was made of the model (`onnx`). It holds for the very
-libraries, code and options it was found with, and is checked again, on a few hundred inputs, when it is used.
+FOLDER/prepared.json, and a file for each thing that was made of the model (`onnx`, `tables`). It holds for
+the very libraries, code and options it was found with, and is checked again when it is used, on up to a few
+hundred inputs.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ _LIBRARIES = (
     "scipy",
     "skl2onnx",
 )
-_ROWS, _PIECE, _EDGES, _SECONDS = 256, 128, 16, 1.0
+_ROWS, _PIECE, _EDGES = 256, 128, 16
+_SECONDS = 0.1  # beside requests, which a slow native model would hold up
 
 
 @dataclass(frozen=True)
