@@ -247,10 +247,11 @@ class Hanging(Doubling):
 
     def __init__(self):
         super().__init__()
-        self.let_go = threading.Event()
+        self.hangs, self.let_go = threading.Event(), threading.Event()
 
     def _double(self, data):
         if (data.matrix() > 100).any():
+            self.hangs.set()
             self.let_go.wait(20)
         return super()._double(data)
 
@@ -267,7 +268,7 @@ def test_a_busy_model_does_not_hold_up_another():
 
     async def scenario(runner):
         waiting = asyncio.ensure_future(ask(runner, busy, 101))
-        while not busy.sizes:
+        while not busy.hangs.is_set():
             await asyncio.sleep(0.01)
         assert predictions(await ask(runner, other, 1)) == [2.0]
         assert not waiting.done()
