@@ -1,9 +1,11 @@
 """Trees as look-ups: scikit-learn's labels, its numbers but for the order of a sum, or no answer."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     ExtraTreesRegressor,
@@ -35,6 +37,7 @@ LABELS = {
     "two": np.where(NUMBERS > 2.5, "high", "low"),
     "many": np.digitize(NUMBERS, [1, 2, 3, 4]) * 10,
 }
+WHOLE = np.abs(MATRIX).round()
 CLASSIFIERS = {
     "tree": DecisionTreeClassifier(max_depth=5, random_state=1),
     "forest": RandomForestClassifier(20, max_depth=5, random_state=1),
@@ -58,6 +61,10 @@ REGRESSORS = {
 @pytest.fixture(params=[tables._CELLS, 40], ids=["few groups", "a group a tree"], autouse=True)
 def cells(request, monkeypatch):
     monkeypatch.setattr(tables, "_CELLS", request.param)
+
+
+def fitted(model, target=NUMBERS, matrix=MATRIX):
+    return model.fit(matrix, target)
 
 
 def table(matrix):
@@ -154,17 +161,34 @@ def test_what_comes_before_it_in_a_pipeline_is_done():
     np.testing.assert_allclose(offer(model).predict(table(MATRIX)), model.predict(MATRIX), rtol=1e-12)
 
 
-def test_a_tie_is_left_to_the_native_model():
+def test_votes_that_tie_are_counted_as_scikit_learn_counts_them():
     grid = np.array([[x, y, 0.0] for x in range(6) for y in range(6)])
     model = RandomForestClassifier(4, max_features=1, random_state=1).fit(grid, np.arange(36) % 3)
     tied = [i for i, (one, two, *_) in enumerate(np.sort(model.predict_proba(grid))[:, ::-1]) if one == two]
-    assert 0 < len(tied) < 36
+    assert tied
     runtime = offer(model)
-    with pytest.raises(Unfit):
-        runtime.predict(table(grid[tied[:1]]))
-    many = np.concatenate([grid] * 2)
-    assert len(many) > FEW
-    np.testing.assert_array_equal(runtime.predict(table(many)), model.predict(many))
+    np.testing.assert_array_equal(runtime.predict(table(grid)), model.predict(grid))
+    assert list(runtime.predict(table(grid[tied[:1]]))) == list(model.predict(grid[tied[:1]]))
+
+
+@pytest.mark.parametrize("labels", ["two", "many"])
+@pytest.mark.parametrize("name", ["forest", "boosting", "histogram"])
+def test_a_decision_as_close_as_rounding_is_left_to_the_native_model(name, labels):
+    model = fitted(clone(CLASSIFIERS[name]), LABELS[labels])
+    runtime = offer(model)
+    assert 0 < runtime._margin < 1e-9
+    runtime._margin = float(np.median(runtime._sums.decided(runtime._raw(MATRIX)))) + 1e-9
+    runtime._sums = replace(runtime._sums, predictions=lambda raw: np.full(len(raw), "none", object))
+    answered = runtime.predict(table(MATRIX))
+    own = answered == "none"
+    assert 100 < own.sum() < 500
+    np.testing.assert_array_equal(answered[~own], model.predict(MATRIX[~own]))
+    for row, sure in zip(MATRIX[:20, None], own, strict=False):
+        if sure:
+            assert list(runtime.predict(table(row))) == ["none"]
+        else:
+            with pytest.raises(Unfit):
+                runtime.predict(table(row))
 
 
 @pytest.mark.parametrize("count", [1, FEW + 1])
@@ -179,13 +203,6 @@ def test_what_scikit_learn_refuses_is_left_to_it(count):
         for ask in (runtime.predict, runtime.predict_proba):
             with pytest.raises(Unfit):
                 ask(table(wrong))
-
-
-WHOLE = np.abs(MATRIX).round()
-
-
-def fitted(model, target=NUMBERS, matrix=MATRIX):
-    return model.fit(matrix, target)
 
 
 @pytest.mark.parametrize(

@@ -144,11 +144,22 @@ def make(ensemble: Ensemble) -> Made:
 
 def _margin(ensemble: Ensemble) -> float:
     """Twice the bound of a sum's error, for either order (Higham, Accuracy and Stability of Numerical
-    Algorithms, 2002, section 4.2), and as much again for what comes after it."""
-    sums = ensemble.sums
-    of_trees = sum(np.abs(tree.value).max() for tree in ensemble.trees)
+    Algorithms, 2002, section 4.2), and as much again for what comes after it; less than nothing where sums
+    are exact, as those of votes are."""
+    sums, trees = ensemble.sums, ensemble.trees
+    if not sums.baseline.any() and (
+        len(trees) == 1 or all(_is_coarse(tree.value[tree.leaf]) for tree in trees)
+    ):
+        return -1.0
+    of_trees = sum(np.abs(tree.value[tree.leaf]).max() for tree in trees)
     largest = of_trees / sums.divisor + np.abs(sums.baseline).max()
-    return float(4 * (len(ensemble.trees) + 1) * np.finfo(np.float64).eps * largest)
+    return float(4 * (len(trees) + 1) * np.finfo(np.float64).eps * largest)
+
+
+def _is_coarse(values: np.ndarray) -> bool:
+    """Whether they are whole, halves, quarters, ... and small, so that no sum of them is rounded."""
+    steps = values * 2**16
+    return bool((np.abs(values) <= 1).all() and (steps == np.round(steps)).all())
 
 
 @dataclass
