@@ -146,14 +146,11 @@ def _margin(ensemble: Ensemble) -> float:
     """Twice the bound of a sum's error, for either order (Higham, Accuracy and Stability of Numerical
     Algorithms, 2002, section 4.2), and as much again for what comes after it; less than nothing where sums
     are exact, as those of votes are."""
-    sums, trees = ensemble.sums, ensemble.trees
-    if not sums.baseline.any() and (
-        len(trees) == 1 or all(_is_coarse(tree.value[tree.leaf]) for tree in trees)
-    ):
+    sums, leaves = ensemble.sums, [tree.value[tree.leaf] for tree in ensemble.trees]
+    if not sums.baseline.any() and (len(leaves) == 1 or all(map(_is_coarse, leaves))):
         return -1.0
-    of_trees = sum(np.abs(tree.value[tree.leaf]).max() for tree in trees)
-    largest = of_trees / sums.divisor + np.abs(sums.baseline).max()
-    return float(4 * (len(trees) + 1) * np.finfo(np.float64).eps * largest)
+    largest = sum(np.abs(values).max() for values in leaves) / sums.divisor + np.abs(sums.baseline).max()
+    return float(4 * (len(leaves) + 1) * np.finfo(np.float64).eps * largest)
 
 
 def _is_coarse(values: np.ndarray) -> bool:
