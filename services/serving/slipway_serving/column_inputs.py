@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from mlflow.types.schema import ColSpec, DataType, Schema
 
-from .columns import CONVERTERS, BadValue, from_array
+from .columns import CONVERTERS, BadValue, from_array, plain_floats
 from .errors import Refused, first_line
 from .inputs import Inputs
 from .table import Table
@@ -211,12 +211,14 @@ def _getter(names: list[Any]) -> Callable[[Any], Any]:
 def _matrix(values: Sequence[Sequence], width: int) -> np.ndarray | None:
     """Rows of finite numbers as float64, None where one is something else."""
     flat = values[0] if len(values) == 1 else tuple(chain.from_iterable(values))
-    if not _NUMBERS.issuperset(map(type, flat)):
-        return None
-    try:
-        matrix = np.array(flat, dtype=np.float64)
-    except OverflowError:  # an integer that no float is as large as
-        return None
+    matrix = plain_floats(flat) if len(values) > 1 else None
+    if matrix is None:
+        if not _NUMBERS.issuperset(map(type, flat)):
+            return None
+        try:
+            matrix = np.array(flat, dtype=np.float64)
+        except OverflowError:  # an integer that no float is as large as
+            return None
     # Of one row the sum tells it sooner: it is finite where every part is, unless it is too large itself.
     if (len(values) > 1 or not isfinite(sum(flat))) and not np.isfinite(matrix).all():
         return None
