@@ -130,14 +130,19 @@ def make(ensemble: Ensemble) -> Made:
     columns = sorted({column for group in groups for column in group.thresholds})
     if not columns:
         raise Unsuitable("its trees ask for no column")
+    every = [
+        np.unique(np.concatenate([group.thresholds[one] for group in groups if one in group.thresholds]))
+        for one in columns
+    ]
+    if 4 * len(groups) * sum(map(len, every)) > _MOST_BYTES:
+        raise Unsuitable("its trees are too large for tables")
+    steps = [
+        np.stack([group.steps(column, found, missing) for group in groups])
+        for column, found in zip(columns, every, strict=True)
+    ]
     offsets = np.cumsum([0, *(group.cells(missing) for group in groups[:-1])], dtype=np.int32)
-    thresholds, steps = [], []
-    for column in columns:
-        of_all = [group.thresholds[column] for group in groups if column in group.thresholds]
-        every = np.unique(np.concatenate(of_all))
-        steps.append(np.stack([group.steps(column, every, missing) for group in groups]))
-        thresholds.append(np.append(every, np.inf) if missing else every)
     steps[0] += offsets[:, None]
+    thresholds = [np.append(found, np.inf) for found in every] if missing else every
     values = np.concatenate([group.table(missing) for group in groups])
     return Made(columns, thresholds, steps, values, _margin(ensemble))
 
